@@ -1,0 +1,148 @@
+package proxy
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"example.com/entra-scim-proxy/proxy/token"
+)
+
+// escapedPath returns the path of the request target as the client wrote it.
+func escapedPath(u *url.URL) string {
+	// RawPath is set whenever the default encoding of Path would differ from
+	// what came; EscapedPath alone would encode anew what it finds invalid.
+	if u.RawPath != "" {
+		return u.RawPath
+	}
+	return u.EscapedPath()
+}
+
+// resourcePath checks an escaped path and cuts the public prefix off. What is
+// left begins with a slash or is empty, and is otherwise as the client wrote
+// it, but for the slashes in front of the resource: a Tenant URL that ends in
+// a slash makes them two.
+//
+// Whatever another parser could read as a different path is refused: the check
+// would count for one path and the backend serve the other.
+func resourcePath(escaped, prefix string) (string, error) {
+	for segment := range strings.SplitSeq(escaped, "/") {
+		if !plainSegment(segment) {
+			return "", errPath
+		}
+	}
+	if strings.HasPrefix(escaped, "//") {
+		escaped = "/" + strings.TrimLeft(escaped, "/")
+	}
+	rest, ok := strings.CutPrefix(escaped, prefix)
+	if !ok || (rest != "" && rest[0] != '/') {
+		return "", errOutside
+	}
+	if strings.HasPrefix(rest, "//") {
+		rest = "/" + strings.TrimLeft(rest, "/")
+	}
+	return rest, nil
+}
+
+// plainSegment reports whether an escaped path segment means the same to every
+// parser.
+func plainSegment(segment string) bool {
+	if strings.ContainsAny(segment, ";\\") {
+		return false
+	}
+	decoded, err := url.PathUnescape(segment)
+	if err != nil || decoded == "." || decoded == ".." {
+		return false
+	}
+	for i := range len(decoded) {
+		switch b := decoded[i]; {
+		case b < ' ', b == 0x7f, b == '/', b == '\\':
+			return false
+		case b == '%' && i+2 < len(decoded) && isHex(decoded[i+1]) && isHex(decoded[i+2]):
+			return false // encoded twice
+		}
+	}
+	return true
+}
+
+func isHex(b byte) bool {
+	return '0' <= b && b <= '9' || 'a' <= b && b <= 'f' || 'A' <= b && b <= 'F'
+}
+
+// bearer returns the token of the one Authorization header, "" if there is
+// none, or more than one, or it is of another scheme (RFC 6750 section 2.1).
+func bearer(header http.Header) string {
+	values := header["Authorization"]
+	if len(values) != 1 {
+		return ""
+	}
+	scheme, presented, _ := strings.Cut(values[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimLeft(presented, " ")
+}
+
+// authenticate checks the caller's credential. Absent, malformed and wrong
+// ones take the same way and fail with the same error.
+func authenticate(header http.Header, accepted token.Credentials) (token.Secret, error) {
+	match, ok := accepted.Match(bearer(header))
+	if !ok {
+		return token.Secret{}, errUnauthorized
+	}
+	return match, nil
+}
+
+// strippedKeys are the query parameters that are not the backend's business:
+// the flags that admins put into the Tenant URL, and the key of Azure
+// Functions. All in lower case.
+// https://learn.microsoft.com/entra/identity/app-provisioning/application-provisioning-config-problem-scim-compatibility
+var strippedKeys = []string{"aadoptscim062020", "azureadscimpatch062020", "azureadscimpatch2017", "code"}
+
+// forwardedQuery checks that the query parses whole, because what a parser
+// skips, such as a filter with a raw semicolon, would turn a filtered list
+// into an unfiltered one. It returns the raw query without the stripped keys,
+// the rest byte for byte, and whether a key was cut.
+func forwardedQuery(raw string) (query string, cut bool, err error) {
+	if _, err := url.ParseQuery(raw); err != nil {
+		return "", false, errQuery
+	}
+	pairs := strings.Split(raw, "&")
+	kept := slices.DeleteFunc(pairs, isStripped)
+	if len(kept) == len(pairs) {
+		return raw, false, nil
+	}
+	return strings.Join(kept, "&"), true, nil
+}
+
+func isStripped(pair string) bool {
+	key, _, _ := strings.Cut(pair, "=")
+	decoded, err := url.QueryUnescape(key)
+	return err == nil && slices.Contains(strippedKeys, strings.ToLower(decoded))
+}
+
+// resources are the first path segments that a log line may show: endpoints of
+// RFC 7644 section 3.2.
+var resources = []string{
+	"Users", "Groups", "Me", "ServiceProviderConfig", "ResourceTypes", "Schemas", "Bulk", ".search",
+}
+
+// route is the template of a resource path, without ids: "/Users/{id}".
+func route(resource string) string {
+	segments := strings.Split(strings.TrimPrefix(resource, "/"), "/")
+	if segments[0] == "" {
+		return "/"
+	}
+	if !slices.Contains(resources, segments[0]) {
+		segments[0] = "{other}"
+	}
+	template := "/" + segments[0]
+	if len(segments) > 1 {
+		template += "/{id}"
+	}
+	if len(segments) > 2 {
+		template += "/{more}"
+	}
+	return template
+}

@@ -1,0 +1,166 @@
+package proxy
+
+import (
+	"context"
+	"crypto/rand"
+	"net/http"
+	"regexp"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"example.com/entra-scim-proxy/proxy/token"
+)
+
+// invocationHeader carries the Functions host's id of a call. The host sets it
+// on everything but its own pings.
+const invocationHeader = "X-Azure-Functions-Invocationid"
+
+// Classes of an exchange that ended without a problem of the table.
+const (
+	classClientGone = "client_gone"
+	classCut        = "backend_cut"
+)
+
+// exchange is one call on its way through the proxy: the response writer that
+// httputil.ReverseProxy is given, and what the log line will say.
+type exchange struct {
+	http.ResponseWriter
+	request *http.Request
+	started time.Time
+	id      string // the request's identity in log and error answers
+	body    *requestBody
+
+	method string // "" if not allowed
+	route  string
+	path   string // for the backend, escaped, base path included
+	query  string // for the backend, raw
+
+	emptyQuery bool // the client sent a lone question mark
+	caller     token.Secret
+	credential token.Secret
+
+	status   int
+	written  int64
+	complete bool // the answer went out whole
+	replayed bool
+	answered *answerBody
+
+	secretTime, backendTime time.Duration
+
+	class, cause, remedy string
+	level                zapcore.Level
+}
+
+type exchangeKey struct{}
+
+// exchangeOf returns the exchange that ctx belongs to. Every context that a
+// hook sees descends from ServeHTTP's.
+func exchangeOf(ctx context.Context) *exchange {
+	return ctx.Value(exchangeKey{}).(*exchange)
+}
+
+func newExchange(w http.ResponseWriter, r *http.Request) *exchange {
+	x := &exchange{ResponseWriter: w, request: r, started: time.Now(), id: requestID(r.Header), level: zapcore.InfoLevel}
+	x.body = newRequestBody(r)
+	if slices.Contains(methods, r.Method) {
+		x.method = r.Method
+	}
+	return x
+}
+
+// secret gets credentials out of a cache and counts the time it took.
+func (x *exchange) secret(ctx context.Context, cache *token.Cache[token.Credentials]) (token.Credentials, error) {
+	start := time.Now()
+	credentials, err := cache.Get(ctx)
+	x.secretTime += time.Since(start)
+	return credentials, err
+}
+
+// WriteHeader notes the status. Informational answers of the backend end here:
+// httputil.ReverseProxy hands them on past ModifyResponse, header and all.
+func (x *exchange) WriteHeader(status int) {
+	if status < 200 {
+		return
+	}
+	x.status = status
+	if _, ok := x.Header()["Content-Type"]; !ok {
+		// An explicit nil keeps the server from guessing one.
+		x.Header()["Content-Type"] = nil
+	}
+	x.ResponseWriter.WriteHeader(status)
+}
+
+// Write counts the bytes that went out.
+func (x *exchange) Write(data []byte) (int, error) {
+	n, err := x.ResponseWriter.Write(data)
+	x.written += int64(n)
+	return n, err
+}
+
+// Unwrap lets [http.ResponseController] reach the server's writer, to flush.
+func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
+
+// refuse answers with a problem of ours.
+func (x *exchange) refuse(found problem) {
+	header := x.Header()
+	clear(header)
+	if x.bodyPending() {
+		// Without it the answer waits behind the server's drain of the body.
+		header.Set("Connection", "close")
+	}
+	// If the write fails, the client has left and nobody is there to be told.
+	_ = found.write(x, x.id)
+}
+
+// clientGone reports whether the client broke the connection off.
+func (x *exchange) clientGone() bool {
+	return x.request.Context().Err() != nil
+}
+
+// safeID is what a request id may look like to be logged and sent back.
+var safeID = regexp.MustCompile(`^[0-9A-Za-z._-]{1,64}$`)
+
+// requestID is the host's invocation id, else the client's X-Request-Id, else
+// a random one.
+func requestID(header http.Header) string {
+	for _, name := range []string{invocationHeader, "X-Request-Id"} {
+		if id := header.Get(name); safeID.MatchString(id) {
+			return id
+		}
+	}
+	return rand.Text()
+}
+
+// log writes the exchange's one line. It runs also when the handler panics.
+func (x *exchange) log(logger *zap.Logger) {
+	entry := logger.Check(x.level, "exchange")
+	if entry == nil {
+		return
+	}
+	fields := []zap.Field{
+		zap.String("request_id", x.id), zap.String("method", x.method), zap.String("route", x.route),
+		zap.Int("status", x.status),
+		milliseconds("total_ms", time.Since(x.started)),
+		milliseconds("backend_ms", x.backendTime), milliseconds("secret_ms", x.secretTime),
+		zap.Int64("bytes_in", x.body.count()), zap.Int64("bytes_out", x.written),
+		zap.Stringer("caller", x.caller), zap.Stringer("credential", x.credential),
+	}
+	if x.replayed {
+		fields = append(fields, zap.Bool("replayed", true))
+	}
+	for _, optional := range []struct{ key, value string }{
+		{"class", x.class}, {"cause", x.cause}, {"remedy", x.remedy},
+	} {
+		if optional.value != "" {
+			fields = append(fields, zap.String(optional.key, optional.value))
+		}
+	}
+	entry.Write(fields...)
+}
+
+func milliseconds(key string, d time.Duration) zap.Field {
+	return zap.Float64(key, float64(d.Microseconds())/1000)
+}

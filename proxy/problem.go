@@ -1,0 +1,147 @@
+package proxy
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"example.com/entra-scim-proxy/proxy/token"
+)
+
+// The categories of failure that a round trip to the backend can have. The
+// Explain function of [Options] sorts errors of the transport into them.
+var (
+	// ErrUnreachable means that no connection to the backend came about.
+	ErrUnreachable = errors.New("backend unreachable")
+	// ErrTLS means that the TLS handshake with the backend failed.
+	ErrTLS = errors.New("backend TLS failed")
+	// ErrBadAnswer means that the backend's answer is not usable HTTP.
+	ErrBadAnswer = errors.New("backend answer unusable")
+)
+
+var (
+	errSettings          = errors.New("settings are bad")
+	errMethod            = errors.New("method not allowed")
+	errPath              = errors.New("path refused")
+	errOutside           = errors.New("path outside SCIM_PATH")
+	errUnauthorized      = errors.New("credential refused")
+	errQuery             = errors.New("query does not parse")
+	errBodyTooLarge      = errors.New("body over MAX_BODY")
+	errBodyIncomplete    = errors.New("body did not arrive")
+	errCredentialRefused = errors.New("backend refused our credential")
+	errForbidden         = errors.New("backend answered 403 without a SCIM error")
+	errRedirect          = errors.New("backend answered with a redirect")
+)
+
+// problem is one kind of failure: what Entra is told, and how loud the log is.
+type problem struct {
+	err      error
+	class    string // in the log, stable
+	status   int
+	scimType string // RFC 7644 section 3.12, table 9
+	detail   string
+	level    zapcore.Level
+}
+
+// problems lists every failure that the proxy itself answers. The first row
+// whose err matches counts; the last matches everything.
+var problems = []problem{
+	{errSettings, "settings", http.StatusServiceUnavailable, "",
+		"The proxy's settings are incomplete or wrong; its log names them.", zap.ErrorLevel},
+	{errMethod, "method", http.StatusMethodNotAllowed, "",
+		"The method is not one of " + allowedMethods + ".", zap.WarnLevel},
+	{errPath, "path", http.StatusBadRequest, "",
+		"The path holds a dot segment, an encoded slash, backslash or percent sign, a parameter or a control character.", zap.WarnLevel},
+	{errOutside, "not_found", http.StatusNotFound, "",
+		"There is no SCIM service at this path; check the Tenant URL.", zap.WarnLevel},
+	{errUnauthorized, "unauthorized", http.StatusUnauthorized, "",
+		"The bearer token is absent or not valid.", zap.WarnLevel},
+	{errQuery, "query", http.StatusBadRequest, "invalidFilter",
+		"The query does not parse.", zap.WarnLevel},
+	{errBodyTooLarge, "body_too_large", http.StatusRequestEntityTooLarge, "",
+		"The request body is larger than the proxy allows.", zap.WarnLevel},
+	{errBodyIncomplete, "body_incomplete", http.StatusBadRequest, "",
+		"The request body did not arrive whole and in time.", zap.WarnLevel},
+	{token.ErrUnavailable, "secret_unavailable", http.StatusServiceUnavailable, "",
+		"The proxy cannot read one of its own secrets at the moment.", zap.ErrorLevel},
+	{errCredentialRefused, "credential_refused", http.StatusBadGateway, "",
+		"The identity backend refuses the proxy's credential.", zap.ErrorLevel},
+	{errForbidden, "forbidden", http.StatusBadGateway, "",
+		"Something in front of the identity backend refuses the proxy's call.", zap.ErrorLevel},
+	{errRedirect, "redirect", http.StatusBadGateway, "",
+		"The identity backend answered with a redirect.", zap.ErrorLevel},
+	{context.DeadlineExceeded, "timeout", http.StatusGatewayTimeout, "",
+		"The identity backend did not answer in time.", zap.WarnLevel},
+	{ErrTLS, "tls", http.StatusBadGateway, "",
+		"The TLS connection from the proxy to the identity backend failed.", zap.ErrorLevel},
+	{ErrUnreachable, "unreachable", http.StatusBadGateway, "",
+		"The identity backend cannot be reached.", zap.ErrorLevel},
+	{ErrBadAnswer, "bad_answer", http.StatusBadGateway, "",
+		"The identity backend sent no usable answer.", zap.ErrorLevel},
+	{nil, "bad_answer", http.StatusBadGateway, "",
+		"The identity backend sent no usable answer.", zap.ErrorLevel},
+}
+
+// problemOf finds err's row.
+func problemOf(err error) problem {
+	for _, p := range problems {
+		if p.err == nil || errors.Is(err, p.err) {
+			return p
+		}
+	}
+	panic("unreachable: the last row matches everything")
+}
+
+// retryAfter is sent with 503, in seconds: how long the proxy itself waits
+// after a failed read of a secret.
+const retryAfter = 10
+
+// scimError is the message of RFC 7644 section 3.12.
+type scimError struct {
+	Schemas  []string `json:"schemas"`
+	Status   string   `json:"status"`
+	SCIMType string   `json:"scimType,omitempty"`
+	Detail   string   `json:"detail"`
+}
+
+const errorSchema = "urn:ietf:params:scim:api:messages:2.0:Error"
+
+// write answers with the problem. The id is the request's, for the operator
+// who looks the call up in the log.
+func (p problem) write(w http.ResponseWriter, id string) error {
+	body, err := json.Marshal(scimError{
+		Schemas: []string{errorSchema}, Status: strconv.Itoa(p.status), SCIMType: p.scimType,
+		Detail: p.detail + " Request id: " + id,
+	})
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/scim+json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	switch p.status {
+	case http.StatusMethodNotAllowed:
+		h.Set("Allow", allowedMethods)
+	case http.StatusUnauthorized:
+		h.Set("WWW-Authenticate", "Bearer")
+	case http.StatusServiceUnavailable:
+		h.Set("Retry-After", strconv.Itoa(retryAfter))
+	}
+	w.WriteHeader(p.status)
+	_, err = w.Write(body)
+	return err
+}
+
+// allowedMethods are those of RFC 7644 section 3.2, and HEAD (RFC 9110
+// section 9.3.2).
+var allowedMethods = strings.Join(methods, ", ")
+
+var methods = []string{
+	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+}

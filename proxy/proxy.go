@@ -1,0 +1,255 @@
+// Package proxy carries one exchange between Entra and the backend, from
+// admission to log line: it checks the call before it reads the body, swaps
+// the credential, streams both bodies, and turns every failure into a SCIM
+// Error that tells the client nothing of what lies behind.
+package proxy
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"example.com/entra-scim-proxy/proxy/token"
+)
+
+// Options describe a [Proxy]. All are required but those that say otherwise.
+type Options struct {
+	// Backend is the base URL of the backend's SCIM service: scheme, host and
+	// path, without query. A trailing slash of the path does not count.
+	Backend *url.URL
+	// Host is the Host header sent to the backend; "" means Backend's host.
+	Host string
+	// Path is the public path that Backend's replaces, with a leading and
+	// without a trailing slash; "" publishes the backend at the root.
+	Path string
+	// Timeout bounds a whole call from its arrival, waiting for secrets
+	// included.
+	Timeout time.Duration
+	// MaxBody is the largest request body, in bytes.
+	MaxBody int64
+	// UserAgent is sent to the backend; "" sends none.
+	UserAgent string
+	// Inbound holds the tokens that a client may present.
+	Inbound *token.Cache[token.Credentials]
+	// Outbound holds the tokens that the backend expects, the first counts.
+	Outbound *token.Cache[token.Credentials]
+	// Transport makes the calls to the backend. It must neither follow
+	// redirects nor send credentials of its own.
+	Transport http.RoundTripper
+	// Explain sorts an error of Transport for answer and log.
+	Explain func(error) Fault
+	// Log gets one line per exchange.
+	Log *zap.Logger
+}
+
+// Fault is what is known about a failed round trip.
+type Fault struct {
+	// Problem is ErrUnreachable, ErrTLS or ErrBadAnswer.
+	Problem error
+	// Class, Cause and Remedy are for the log only: a stable name, what was
+	// found, and what to do about it.
+	Class, Cause, Remedy string
+}
+
+// Proxy is the handler of all calls. Use [New].
+type Proxy struct {
+	options  Options
+	basePath string // Backend's, escaped, without trailing slash
+	reverse  *httputil.ReverseProxy
+}
+
+// New makes a Proxy. It fails when a required option is missing.
+func New(options Options) (*Proxy, error) {
+	switch {
+	case options.Backend == nil, options.Inbound == nil, options.Outbound == nil, options.Transport == nil,
+		options.Explain == nil, options.Log == nil, options.Timeout <= 0, options.MaxBody <= 0:
+		return nil, errors.New("proxy: a required option is missing")
+	}
+	if options.Host == "" {
+		options.Host = options.Backend.Host
+	}
+	// What it reports of the calls is in their lines already.
+	errorLog, err := zap.NewStdLogAt(options.Log, zap.DebugLevel)
+	if err != nil {
+		return nil, fmt.Errorf("proxy: %w", err)
+	}
+	p := &Proxy{options: options, basePath: strings.TrimSuffix(options.Backend.EscapedPath(), "/")}
+	p.reverse = &httputil.ReverseProxy{
+		Rewrite:        p.rewrite,
+		Transport:      &swap{next: options.Transport, outbound: options.Outbound},
+		ModifyResponse: p.modifyResponse,
+		ErrorHandler:   func(_ http.ResponseWriter, r *http.Request, err error) { p.fail(exchangeOf(r.Context()), err) },
+		BufferPool:     &bufferPool{},
+		ErrorLog:       errorLog,
+	}
+	return p, nil
+}
+
+// ServeHTTP answers the host's ping itself and takes every other call through
+// one exchange. It panics with [http.ErrAbortHandler] when an answer has to
+// end as a broken one.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if IsPing(r) {
+		return // 200 with an empty body
+	}
+	x := newExchange(w, r)
+	defer p.close(x)
+	ctx, cancel := context.WithDeadline(context.WithValue(r.Context(), exchangeKey{}, x), x.started.Add(p.options.Timeout))
+	defer cancel()
+	if err := p.prepare(ctx, x, r); err != nil {
+		p.fail(x, err)
+		return
+	}
+	// Panics with http.ErrAbortHandler when the backend's body breaks off.
+	// Nothing here may recover it: the client would take what it got for the
+	// whole (TestCutBackendBodyReachesTheClientCut).
+	admitted := r.WithContext(ctx)
+	admitted.Body = x.body
+	p.reverse.ServeHTTP(x, admitted)
+	x.complete = true
+}
+
+// prepare does everything that can fail before the call is handed over: the
+// hooks of httputil.ReverseProxy cannot refuse one.
+func (p *Proxy) prepare(ctx context.Context, x *exchange, r *http.Request) error {
+	if err := p.admit(ctx, x, r); err != nil {
+		return err
+	}
+	if err := x.holdBody(p.options.MaxBody, p.options.Timeout); err != nil {
+		return err
+	}
+	credentials, err := x.secret(ctx, p.options.Outbound)
+	x.credential = credentials.Current()
+	return err
+}
+
+// admit decides on a call before a byte of its body is read.
+func (p *Proxy) admit(ctx context.Context, x *exchange, r *http.Request) error {
+	if x.method == "" {
+		return errMethod
+	}
+	resource, err := resourcePath(escapedPath(r.URL), p.options.Path)
+	if err != nil {
+		return err
+	}
+	x.route, x.path = route(resource), p.basePath+resource
+	accepted, err := x.secret(ctx, p.options.Inbound)
+	if err != nil {
+		return err
+	}
+	if x.caller, err = authenticate(r.Header, accepted); err != nil {
+		return err
+	}
+	query, cut, err := forwardedQuery(r.URL.RawQuery)
+	x.query, x.emptyQuery = query, r.URL.ForceQuery && !cut
+	return err
+}
+
+// rewrite builds the outgoing request. It must not fail: httputil.ReverseProxy
+// sends whatever it leaves.
+func (p *Proxy) rewrite(r *httputil.ProxyRequest) {
+	x := exchangeOf(r.In.Context())
+	// The opaque form is sent as it is; Path and RawPath would be encoded anew.
+	r.Out.URL = &url.URL{
+		Scheme: p.options.Backend.Scheme, Host: p.options.Backend.Host,
+		Opaque: cmp.Or(x.path, "/"), RawQuery: x.query, ForceQuery: x.emptyQuery,
+	}
+	r.Out.Host = p.options.Host
+	r.Out.Header = forwardedHeader(r.Out.Header)
+	// An absent User-Agent would become that of net/http.
+	r.Out.Header.Set("User-Agent", p.options.UserAgent)
+	r.Out.Trailer = nil
+	x.sendBody(r.Out)
+}
+
+// modifyResponse refuses the answers that must not reach Entra and filters the
+// header of the others.
+func (p *Proxy) modifyResponse(response *http.Response) error {
+	x := exchangeOf(response.Request.Context())
+	switch response.StatusCode {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
+		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return errRedirect
+	case http.StatusForbidden:
+		if !isSCIMError(response) {
+			return errForbidden
+		}
+	}
+	if response.StatusCode < 200 || response.StatusCode > 599 {
+		return ErrBadAnswer
+	}
+	filterResponseHeader(response.Header)
+	if x.bodyPending() {
+		response.Header.Set("Connection", "close")
+	}
+	return nil
+}
+
+// fail answers with the problem that err is, or ends the connection if the
+// client has left: an ordinary return would send 200.
+func (p *Proxy) fail(x *exchange, err error) {
+	// Before the next check, because a body that fails to arrive ends the
+	// request's context, too.
+	if bodyErr := x.bodyError(); bodyErr != nil {
+		err = bodyErr
+	} else if x.clientGone() {
+		x.class = classClientGone
+		panic(http.ErrAbortHandler)
+	}
+	found := problemOf(err)
+	x.class, x.level, x.cause = found.class, found.level, err.Error()
+	if errors.Is(err, errTransport) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, token.ErrUnavailable) {
+		fault := p.options.Explain(err)
+		found = problemOf(fault.Problem)
+		x.class, x.level, x.cause, x.remedy = fault.Class, found.level, fault.Cause, fault.Remedy
+	}
+	x.refuse(found)
+}
+
+// close names how the exchange ended, if nothing did so yet, and writes its
+// log line.
+func (p *Proxy) close(x *exchange) {
+	switch {
+	case x.class != "":
+	case x.complete && x.status >= http.StatusInternalServerError:
+		x.class, x.level = "backend_error", zap.WarnLevel
+	case x.complete:
+	case x.answered == nil || x.answered.broken == nil || x.clientGone():
+		x.class = classClientGone
+	case errors.Is(x.answered.broken, context.DeadlineExceeded):
+		x.class, x.level = problemOf(context.DeadlineExceeded).class, zap.WarnLevel
+	default:
+		x.class, x.level, x.cause = classCut, zap.WarnLevel, p.options.Explain(x.answered.broken).Cause
+	}
+	x.log(p.options.Log)
+}
+
+// IsPing reports whether r is the Functions host's question whether the
+// handler is up: GET / without an invocation id. It waits for any answer.
+func IsPing(r *http.Request) bool {
+	return r.Method == http.MethodGet && r.URL.Path == "/" && r.Header.Get(invocationHeader) == ""
+}
+
+// Misconfigured returns a handler for a process whose settings are bad but
+// that has to stay up: it answers the host's ping and refuses every other call
+// with 503.
+func Misconfigured(log *zap.Logger) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if IsPing(r) {
+			return
+		}
+		x := newExchange(w, r)
+		found := problemOf(errSettings)
+		x.class, x.level = found.class, found.level
+		x.refuse(found)
+		x.log(log)
+	})
+}

@@ -1,0 +1,252 @@
+package token_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"example.com/entra-scim-proxy/proxy/token"
+)
+
+// vault is a source whose answer a test sets and whose reads it counts.
+type vault struct {
+	mu    sync.Mutex
+	value string
+	err   error
+	takes time.Duration
+	reads int
+}
+
+func (v *vault) set(value string, err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.value, v.err = value, err
+}
+
+func (v *vault) count() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.reads
+}
+
+func (v *vault) Read(ctx context.Context) (token.Credentials, error) {
+	v.mu.Lock()
+	v.reads++
+	value, err, takes := v.value, v.err, v.takes
+	v.mu.Unlock()
+	select {
+	case <-time.After(takes):
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return token.Credentials{token.NewSecret(value)}, nil
+}
+
+func newCache(v *vault) (*token.Cache[token.Credentials], *observer.ObservedLogs) {
+	core, logs := observer.New(zap.DebugLevel)
+	return token.NewCache(token.ReadCredentials(v), zap.New(core)), logs
+}
+
+func current(t *testing.T, c *token.Cache[token.Credentials]) string {
+	t.Helper()
+	credentials, err := c.Get(t.Context())
+	if err != nil {
+		t.Fatalf("Get: %v", err)
+	}
+	return credentials.Current().Reveal()
+}
+
+func TestCacheReadsOnceForManyCallersOnAColdStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &vault{value: "first", takes: time.Second}
+		c, _ := newCache(v)
+		var group sync.WaitGroup
+		for range 1000 {
+			group.Go(func() {
+				if got := current(t, c); got != "first" {
+					t.Errorf("Get = %q", got)
+				}
+			})
+		}
+		group.Wait()
+		if v.count() != 1 {
+			t.Errorf("reads = %d, want 1", v.count())
+		}
+	})
+}
+
+func TestCacheServesThePresentValueWhileItReadsTheNext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &vault{value: "first"}
+		c, logs := newCache(v)
+		current(t, c)
+		v.set("second", nil)
+		time.Sleep(5*time.Minute - time.Nanosecond)
+		if got := current(t, c); got != "first" || v.count() != 1 {
+			t.Errorf("fresh: Get = %q after %d reads, want first after 1", got, v.count())
+		}
+		time.Sleep(time.Nanosecond)
+		if got := current(t, c); got != "first" {
+			t.Errorf("due: Get = %q, want the present value at once", got)
+		}
+		synctest.Wait()
+		if got := current(t, c); got != "second" || v.count() != 2 {
+			t.Errorf("refreshed: Get = %q after %d reads, want second after 2", got, v.count())
+		}
+		if n := logs.FilterMessage("secret read").Len(); n != 2 {
+			t.Errorf("%d lines for two values, want 2", n)
+		}
+	})
+}
+
+func TestCacheSurvivesAnOutageUpToTwelveHours(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &vault{value: "good"}
+		c, logs := newCache(v)
+		current(t, c)
+		v.set("", errors.New("vault is away"))
+		time.Sleep(12*time.Hour - time.Nanosecond)
+		if got := current(t, c); got != "good" {
+			t.Errorf("just inside the stale window: Get = %q", got)
+		}
+		synctest.Wait()
+		if n := logs.FilterMessage("secret could not be read").FilterLevelExact(zap.ErrorLevel).Len(); n != 1 {
+			t.Errorf("%d Error lines for one failed read, want 1", n)
+		}
+		time.Sleep(time.Nanosecond)
+		if _, err := c.Get(t.Context()); !errors.Is(err, token.ErrUnavailable) {
+			t.Errorf("past the stale window: error = %v, want ErrUnavailable", err)
+		}
+	})
+}
+
+func TestCacheBacksOffAfterAFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &vault{err: errors.New("vault is away")}
+		c, _ := newCache(v)
+		for range 100 {
+			if _, err := c.Get(t.Context()); !errors.Is(err, token.ErrUnavailable) {
+				t.Fatalf("error = %v, want ErrUnavailable", err)
+			}
+		}
+		if v.count() != 1 {
+			t.Errorf("reads in the back-off = %d, want 1", v.count())
+		}
+		v.set("back", nil)
+		time.Sleep(10 * time.Second)
+		if got := current(t, c); got != "back" || v.count() != 2 {
+			t.Errorf("after the back-off: %q after %d reads, want back after 2", got, v.count())
+		}
+	})
+}
+
+func TestCacheWaitsTenSecondsAtMost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &vault{value: "late", takes: time.Hour}
+		c, _ := newCache(v)
+		start := time.Now()
+		_, err := c.Get(t.Context())
+		if !errors.Is(err, token.ErrUnavailable) || time.Since(start) != 10*time.Second {
+			t.Errorf("error %v after %v, want ErrUnavailable after 10s", err, time.Since(start))
+		}
+		synctest.Wait() // the read gave up too: its own limit is the same
+	})
+}
+
+func TestCacheIsNotFailedByOneCallersCancellation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &vault{value: "value", takes: 2 * time.Second}
+		c, _ := newCache(v)
+		gone, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		var group sync.WaitGroup
+		group.Go(func() {
+			if _, err := c.Get(gone); !errors.Is(err, token.ErrUnavailable) {
+				t.Errorf("cancelled caller: error = %v", err)
+			}
+		})
+		group.Go(func() {
+			if got := current(t, c); got != "value" {
+				t.Errorf("patient caller: %q", got)
+			}
+		})
+		group.Wait()
+		if v.count() != 1 {
+			t.Errorf("reads = %d, want 1", v.count())
+		}
+	})
+}
+
+func TestCacheRenewsARefusedValueAtMostEvery30Seconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &vault{value: "old", takes: time.Second}
+		c, _ := newCache(v)
+		used, err := c.Get(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		refused := func(have token.Credentials) bool { return have.Current().Equal(used.Current()) }
+		renew := func() string {
+			credentials, err := c.Renew(t.Context(), refused)
+			if err != nil {
+				t.Error(err)
+			}
+			return credentials.Current().Reveal()
+		}
+
+		var group sync.WaitGroup
+		for range 100 {
+			group.Go(func() { renew() })
+		}
+		group.Wait()
+		if v.count() != 2 {
+			t.Errorf("100 refused calls at once caused %d reads, want 1", v.count()-1)
+		}
+
+		v.set("new", nil)
+		if got := renew(); got != "old" || v.count() != 2 {
+			t.Errorf("inside 30 s: %q after %d reads, want the value at hand without a read", got, v.count())
+		}
+		time.Sleep(30 * time.Second)
+		if got := renew(); got != "new" || v.count() != 3 {
+			t.Errorf("after 30 s: %q after %d reads, want new after 3", got, v.count())
+		}
+		time.Sleep(time.Minute)
+		if got := renew(); got != "new" || v.count() != 3 {
+			t.Errorf("a caller that was refused with an older value: %q after %d reads, want no read", got, v.count())
+		}
+	})
+}
+
+func TestCacheKeepsThePreviousValueWhenTheNextIsBad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &vault{value: "good"}
+		c, logs := newCache(v)
+		current(t, c)
+		v.set("bad\nvalue", nil)
+		time.Sleep(5 * time.Minute)
+		current(t, c)
+		synctest.Wait()
+		if got := current(t, c); got != "good" {
+			t.Errorf("Get = %q, want the previous value", got)
+		}
+		for _, line := range logs.All() {
+			if cause, ok := line.ContextMap()["cause"].(string); ok && strings.Contains(cause, "value\"") {
+				t.Errorf("log line holds the value: %v", cause)
+			}
+		}
+		if logs.FilterLevelExact(zap.ErrorLevel).Len() != 1 {
+			t.Errorf("want one Error line, got %v", logs.All())
+		}
+	})
+}

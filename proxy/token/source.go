@@ -1,0 +1,92 @@
+package token
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+)
+
+// Source reads the values of one secret from where they are kept.
+type Source interface {
+	// Read returns the values that count at the moment, newest first, at
+	// least one. It does I/O and honours ctx. Its error is for the log: it
+	// holds neither a value nor the secret's name.
+	Read(ctx context.Context) (Credentials, error)
+}
+
+// Static is a Source of one value that never changes, read when the process
+// started.
+type Static Secret
+
+// Read returns the value. It never fails.
+func (s Static) Read(context.Context) (Credentials, error) {
+	return Credentials{Secret(s)}, nil
+}
+
+// String returns the value's identity.
+func (s Static) String() string { return Secret(s).String() }
+
+// Format writes String's result for every verb and flag.
+func (s Static) Format(state fmt.State, verb rune) { Secret(s).Format(state, verb) }
+
+// MarshalText encodes String's result. It never fails.
+func (s Static) MarshalText() ([]byte, error) { return Secret(s).MarshalText() }
+
+// maxFile bounds what File reads, in bytes: a large CA bundle is 250 KiB.
+const maxFile = 1 << 20
+
+// File is a Source that reads one value from the file at the path. One
+// trailing LF or CRLF is not part of the value: editors and echo put it there.
+type File string
+
+// Read returns the file's content. It fails when the file cannot be read or
+// is over 1 MiB.
+func (f File) Read(context.Context) (Credentials, error) {
+	file, err := os.Open(string(f))
+	if err != nil {
+		return nil, fmt.Errorf("open file: %w", withoutPath(err))
+	}
+	// Read only: nothing can be lost by closing it.
+	defer func() { _ = file.Close() }()
+	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("read file: %w", withoutPath(err))
+	}
+	if len(data) > maxFile {
+		return nil, fmt.Errorf("read file: it is larger than %d bytes", maxFile)
+	}
+	value := string(data)
+	if trimmed, ok := strings.CutSuffix(value, "\n"); ok {
+		value = strings.TrimSuffix(trimmed, "\r")
+	}
+	return Credentials{NewSecret(value)}, nil
+}
+
+// withoutPath drops the path from a file error: it can be an internal name.
+func withoutPath(err error) error {
+	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
+		return pathErr.Err
+	}
+	return err
+}
+
+// ReadCredentials returns a loader for a [Cache] that reads the source and
+// refuses values that cannot be bearer tokens.
+func ReadCredentials(source Source) func(context.Context) (Credentials, error) {
+	return func(ctx context.Context) (Credentials, error) {
+		values, err := source.Read(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, value := range values {
+			if err := value.Validate(); err != nil {
+				return nil, err
+			}
+		}
+		return values, nil
+	}
+}

@@ -1,0 +1,151 @@
+package upstream
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// Options describe the connection to the backend.
+type Options struct {
+	// ServerName is the name that the backend's certificate must carry, and
+	// the SNI sent. Required for https.
+	ServerName string
+	// Roots yields the certificates to trust. It is asked for each new
+	// connection, so that a new bundle counts without a restart; its error
+	// ends the connection attempt and comes back from RoundTrip wrapped.
+	// Nil means the system's roots.
+	Roots func(context.Context) (*Roots, error)
+	// Timeout is the whole call's deadline, of which connecting may take at
+	// most half, and the handshake as much again. Zero means 20 s.
+	Timeout time.Duration
+}
+
+const (
+	// idleTimeout is below the keep-alive of any usual server (Node closes
+	// after 5 s): a POST on a connection that the backend has just closed
+	// fails and cannot be repeated.
+	idleTimeout = 3 * time.Second
+	// connectLimit bounds the TCP connect, and as much again the handshake.
+	connectLimit = 10 * time.Second
+	// pingAfter and pingTimeout find a blackholed HTTP/2 connection, which
+	// would otherwise fail every call until TCP gives up.
+	pingAfter, pingTimeout = 10 * time.Second, 5 * time.Second
+	// maxIdle is how many idle connections are kept, more than one instance
+	// is ever given calls at once.
+	maxIdle = 256
+	// maxHeader bounds the backend's response header, in bytes.
+	maxHeader = 64 << 10
+)
+
+// Transport makes the calls to the backend. Use [NewTransport].
+type Transport struct {
+	*http.Transport
+	dialer   *dialer
+	answered atomic.Bool // the backend has answered a call
+}
+
+// NewTransport makes a transport, which connects at the first call. The
+// environment's proxy is not used: it must not see the backend's token. Nothing
+// is compressed or decompressed. TLS is 1.2 or newer.
+func NewTransport(options Options) *Transport {
+	if options.Timeout == 0 {
+		options.Timeout = 2 * connectLimit
+	}
+	d := &dialer{options: options, limit: min(connectLimit, options.Timeout/2)}
+	d.net.Timeout = d.limit
+
+	// A clone keeps what a literal would lose: HTTP/2 and the limits of the
+	// default transport.
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.Proxy = nil
+	transport.DialContext = d.dial
+	transport.DialTLSContext = d.dialTLS
+	transport.DisableCompression = true
+	transport.ForceAttemptHTTP2 = true
+	transport.HTTP2 = &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout}
+	transport.IdleConnTimeout = idleTimeout
+	transport.MaxIdleConns = maxIdle
+	transport.MaxIdleConnsPerHost = maxIdle
+	transport.MaxResponseHeaderBytes = maxHeader
+	return &Transport{Transport: transport, dialer: d}
+}
+
+// RoundTrip implements [http.RoundTripper]. [Explain] knows its errors.
+func (t *Transport) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := t.Transport.RoundTrip(request)
+	if err == nil {
+		t.answered.Store(true)
+		return response, nil
+	}
+	// In TLS 1.3 the client learns only after its side of the handshake that
+	// the server misses its certificate (RFC 8446 section 4.4.2.4), and
+	// net/http loses the alert where it speaks HTTP/2.
+	if t.dialer.asked.Load() && !t.answered.Load() && request.Context().Err() == nil {
+		err = &handshakeError{err: err, name: t.dialer.options.ServerName, clientCertificateAsked: true}
+	}
+	return nil, err
+}
+
+type dialer struct {
+	options Options
+	limit   time.Duration
+	net     net.Dialer
+	asked   atomic.Bool // the backend has asked for a client certificate
+}
+
+func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	return d.net.DialContext(ctx, network, address)
+}
+
+// dialTLS does the handshake itself instead of leaving it to the transport,
+// which reports an EOF in the handshake just as one after the request.
+func (d *dialer) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
+	config := &tls.Config{
+		ServerName: d.options.ServerName,
+		MinVersion: tls.VersionTLS12,
+		NextProtos: []string{"h2", "http/1.1"},
+	}
+	if d.options.Roots != nil {
+		roots, err := d.options.Roots(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("backend CA: %w", err)
+		}
+		if roots != nil {
+			config.RootCAs = roots.Pool
+		}
+	}
+	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		d.asked.Store(true)
+		// What the TLS client itself sends for want of a certificate.
+		return &tls.Certificate{}, nil
+	}
+
+	plain, err := d.dial(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	conn := tls.Client(plain, config)
+	ctx, cancel := context.WithTimeout(ctx, d.limit)
+	defer cancel()
+	if err := conn.HandshakeContext(ctx); err != nil {
+		_ = plain.Close() // the handshake's error is the one to report
+		return nil, &handshakeError{err: err, name: d.options.ServerName, clientCertificateAsked: d.asked.Load()}
+	}
+	return conn, nil
+}
+
+// handshakeError is a failed TLS handshake with the backend.
+type handshakeError struct {
+	err                    error
+	name                   string
+	clientCertificateAsked bool
+}
+
+func (e *handshakeError) Error() string { return "TLS handshake: " + e.err.Error() }
+
+func (e *handshakeError) Unwrap() error { return e.err }
