@@ -1,0 +1,78 @@
+// Handler is a reverse proxy between Microsoft Entra ID's provisioning service
+// and an internal SCIM 2.0 backend. It runs as an Azure Functions custom
+// handler and is an ordinary HTTP server anywhere else.
+//
+// It takes no arguments. All settings are environment variables; the type
+// settings lists them, and the README shows that list. Bad settings are
+// reported together: on standard error, with exit status 78, or in Azure in
+// the log, with 503 as the answer to every call.
+//
+// It logs JSON lines on standard output. SIGINT and SIGTERM end it: calls in
+// flight get 25 s to finish. The exit status is 0 only then.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+)
+
+// Exit statuses, after sysexits.h where that has one.
+const (
+	exitOK       = 0
+	exitFailure  = 1
+	exitUsage    = 64
+	exitSettings = 78
+)
+
+func main() {
+	// A cancel would have nothing left to do: the process ends first.
+	ctx, _ := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	if len(os.Args) > 1 {
+		fmt.Fprintf(os.Stderr, "handler: found argument %q; expected none, settings are environment variables\n", os.Args[1])
+		os.Exit(exitUsage)
+	}
+	variables := environment()
+	tuneMemory(variables)
+	os.Exit(run(ctx, variables, os.Stdout, os.Stderr))
+}
+
+// gcPercent trades memory for processor time: the live heap is about 1 MiB, so
+// that the collector's default would run it every 4 MiB of garbage.
+const gcPercent = 400
+
+// tuneMemory sets the collector, unless the operator did.
+func tuneMemory(environment map[string]string) {
+	if environment["GOGC"] == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+}
+
+// run is the process from settings to exit status.
+func run(ctx context.Context, environment map[string]string, stdout, stderr io.Writer) int {
+	s, found := parseSettings(environment)
+	if len(found.problems) > 0 && !found.azure {
+		found.print(stderr)
+		return exitSettings
+	}
+	return serve(ctx, s, found, newLogger(stdout, s.LogLevel.Level))
+}
+
+// print writes the warnings and problems, a line each, and a last line that
+// names every setting concerned.
+func (r report) print(w io.Writer) {
+	names := make([]string, len(r.problems))
+	for _, warning := range r.warnings {
+		_, _ = fmt.Fprintln(w, "warning:", warning) // nowhere else to complain
+	}
+	for i, problem := range r.problems {
+		names[i] = problem.setting
+		_, _ = fmt.Fprintln(w, problem)
+	}
+	_, _ = fmt.Fprintln(w, "handler: bad settings:", strings.Join(names, ", "))
+}

@@ -1,0 +1,223 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/agnivade/levenshtein"
+	"github.com/caarlos0/env/v11"
+
+	"example.com/entra-scim-proxy/proxy/token"
+)
+
+// settings are the operator's settings, one environment variable each. The
+// README's table is made of this type: of each field's comment, its default,
+// and what the "expect" tag says a value looks like.
+type settings struct {
+	// BackendURL is the base URL of the backend's SCIM service, any path.
+	BackendURL backendURL `env:"BACKEND_URL,required" expect:"an absolute URL such as https://scim.corp.example/jira/rest/scim/v2, without user, query or fragment"`
+	// BackendToken is the bearer the backend expects.
+	BackendToken secret `env:"BACKEND_TOKEN,required" expect:"a secret reference: keyvault:NAME, env:NAME, file:PATH or plain:VALUE"`
+	// EntraToken is the token Entra presents: the Secret Token of the enterprise app.
+	EntraToken secret `env:"ENTRA_TOKEN,required" expect:"a secret reference: keyvault:NAME, env:NAME, file:PATH or plain:VALUE"`
+	// BackendCA is a PEM bundle, or base64 of one; it replaces the system roots for the backend. Public material, so plain: is allowed everywhere.
+	BackendCA secret `env:"BACKEND_CA" expect:"a reference to a PEM bundle: keyvault:NAME, env:NAME, file:PATH or plain:VALUE" default:"system roots"`
+	// BackendServerName is the name to verify in the backend's certificate, the SNI, and the Host sent.
+	BackendServerName serverName `env:"BACKEND_SERVER_NAME" expect:"a host name or IP address, without port" default:"host of BACKEND_URL"`
+	// BackendAllowHTTP permits an http:// backend.
+	BackendAllowHTTP boolean `env:"BACKEND_ALLOW_HTTP" envDefault:"false" expect:"true or false"`
+	// BackendTimeout is one deadline for the whole call from its arrival: waiting for a secret, replays and the backend count against it.
+	BackendTimeout timeout `env:"BACKEND_TIMEOUT" envDefault:"50s" expect:"a duration from 1s to 220s"`
+	// KeyVaultURL is the vault for keyvault: references; required when one is used.
+	KeyVaultURL vaultURL `env:"KEY_VAULT_URL" expect:"https and a host, such as https://contoso-scim.vault.azure.net" default:"none"`
+	// ClientID is the client id of a user-assigned identity.
+	ClientID clientID `env:"AZURE_CLIENT_ID" expect:"a UUID" default:"system-assigned identity"`
+	// SCIMPath is the public path prefix, replaced by BACKEND_URL's path.
+	SCIMPath scimPath `env:"SCIM_PATH" envDefault:"/scim" expect:"/, or a path such as /scim of letters, digits and -._~, not below /admin or /runtime, which the Functions host keeps for itself"`
+	// PublicURL is the public origin; never taken from a request.
+	PublicURL origin `env:"PUBLIC_URL" expect:"an origin such as https://contoso-scim.azurewebsites.net, without path" default:"https://$WEBSITE_HOSTNAME in Azure"`
+	// MaxBody is the largest request body.
+	MaxBody size `env:"MAX_BODY" envDefault:"1MiB" expect:"bytes, or a size such as 1MiB, up to 100MiB"`
+	// LogLevel is the least level that is logged.
+	LogLevel logLevel `env:"LOG_LEVEL" envDefault:"info" expect:"debug, info, warn or error"`
+
+	// port to listen on, of the loopback interface.
+	port uint16
+	// managedIdentity tells that Azure offers one here.
+	managedIdentity bool
+}
+
+// problem is a setting that cannot be used.
+type problem struct {
+	setting, found, expected string
+}
+
+// String is one line: the setting, what was found, what was expected.
+func (p problem) String() string {
+	return fmt.Sprintf("%s: found %s; expected %s", p.setting, p.found, p.expected)
+}
+
+// report is what there is to say about an environment.
+type report struct {
+	problems []problem
+	warnings []string
+	// azure tells that the process runs in Azure Functions, not locally.
+	azure bool
+}
+
+// azureNames are set in every Functions app. WEBSITE_HOSTNAME is not among
+// them: Core Tools sets it, too.
+var azureNames = []string{"WEBSITE_SITE_NAME", "WEBSITE_SKU", "WEBSITE_POD_NAME", "WEBSITE_INSTANCE_ID"}
+
+func inAzure(environment map[string]string) bool {
+	if strings.EqualFold(environment["FUNCTIONS_CORETOOLS_ENVIRONMENT"], "true") {
+		return false
+	}
+	return slices.ContainsFunc(azureNames, func(name string) bool { return environment[name] != "" })
+}
+
+// parseSettings reads the settings out of an environment, and reports all that
+// is wrong with them together. It does no I/O: whether a file or vault can be
+// read shows later. With problems, the settings are not to be used, but for
+// their port.
+func parseSettings(environment map[string]string) (settings, report) {
+	found := report{azure: inAzure(environment), warnings: nearMisses(environment)}
+	present := maps.Clone(environment)
+	if present == nil {
+		present = map[string]string{} // the library reads the process's own for nil
+	}
+	for _, name := range settingNames() {
+		// The library takes an empty value for an absent one.
+		if value, ok := present[name]; ok && value == "" {
+			found.add(name, "an empty value")
+			delete(present, name)
+		}
+	}
+	var s settings
+	if err := env.ParseWithOptions(&s, env.Options{Environment: present}); err != nil {
+		found.addParsed(err)
+	}
+	s.check(environment, &found)
+	return s, found
+}
+
+func (r *report) add(setting, what string) {
+	if !slices.ContainsFunc(r.problems, func(p problem) bool { return p.setting == setting }) {
+		r.problems = append(r.problems, problem{setting, what, expectation(setting)})
+	}
+}
+
+// addParsed takes the library's errors apart.
+func (r *report) addParsed(err error) {
+	all, ok := errors.AsType[env.AggregateError](err)
+	if !ok {
+		r.problems = append(r.problems, problem{"settings", err.Error(), "values that can be parsed"})
+		return
+	}
+	for _, each := range all.Errors {
+		if missing, ok := errors.AsType[env.VarIsNotSetError](each); ok {
+			r.add(missing.Key, "nothing")
+		}
+		if failed, ok := errors.AsType[env.ParseError](each); ok {
+			field, _ := reflect.TypeFor[settings]().FieldByName(failed.Name)
+			r.add(settingName(field), failed.Err.Error())
+		}
+	}
+}
+
+// check judges the settings together, and completes them from what Azure sets.
+func (s *settings) check(environment map[string]string, r *report) {
+	if backend := s.BackendURL.URL; backend != nil && backend.Scheme == "http" && !s.BackendAllowHTTP {
+		r.add("BACKEND_URL", fmt.Sprintf("%q without BACKEND_ALLOW_HTTP=true", backend))
+	}
+	s.checkSecrets(environment, r)
+	if host := environment["WEBSITE_HOSTNAME"]; r.azure && host != "" && s.PublicURL == "" {
+		s.PublicURL = origin("https://" + host)
+	}
+	s.managedIdentity = environment["IDENTITY_ENDPOINT"] != ""
+	s.port = port(environment, r)
+}
+
+// checkSecrets judges the references and the values that are at hand.
+func (s *settings) checkSecrets(environment map[string]string, r *report) {
+	for _, each := range []struct {
+		setting  string
+		secret   *secret
+		validate func(token.Secret) error
+		public   bool
+	}{
+		{"BACKEND_TOKEN", &s.BackendToken, token.Secret.Validate, false},
+		{"ENTRA_TOKEN", &s.EntraToken, token.Secret.Validate, false},
+		{"BACKEND_CA", &s.BackendCA, validBundle, true},
+	} {
+		if err := each.secret.resolve(environment, each.validate); err != nil {
+			r.add(each.setting, err.Error())
+		}
+		if r.azure && !each.public && each.secret.Kind() == token.Plain {
+			r.add(each.setting, "a plain: reference, which is refused in Azure")
+		}
+		if each.secret.Kind() == token.KeyVault && s.KeyVaultURL == "" {
+			r.add("KEY_VAULT_URL", "nothing, but a keyvault: reference in "+each.setting)
+		}
+	}
+}
+
+// settingName returns the environment variable of a field, "" if it has none.
+func settingName(field reflect.StructField) string {
+	name, _, _ := strings.Cut(field.Tag.Get("env"), ",")
+	return name
+}
+
+func settingNames() []string {
+	var names []string
+	for field := range reflect.TypeFor[settings]().Fields() {
+		if name := settingName(field); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// expectation says what a value of the setting looks like.
+func expectation(setting string) string {
+	for field := range reflect.TypeFor[settings]().Fields() {
+		if settingName(field) == setting {
+			return field.Tag.Get("expect")
+		}
+	}
+	return portExpectation
+}
+
+// nearMisses warns of variables that are probably meant to be ours: a mistyped
+// optional setting would otherwise be ignored in silence.
+func nearMisses(environment map[string]string) []string {
+	var warnings []string
+	known := settingNames()
+	for _, name := range slices.Sorted(maps.Keys(environment)) {
+		if slices.Contains(known, name) {
+			continue
+		}
+		for _, ours := range known {
+			if isNear(name, ours) {
+				warnings = append(warnings, fmt.Sprintf("%s is set but is not a setting; is %s meant?", name, ours))
+			}
+		}
+	}
+	return warnings
+}
+
+// isNear reports whether two names differ in at most two characters, beside
+// case and separators.
+func isNear(name, ours string) bool {
+	fold := strings.NewReplacer("_", "", "-", "", ".", "")
+	a, b := fold.Replace(strings.ToUpper(name)), fold.Replace(ours)
+	return levenshtein.ComputeDistance(a, b) <= 2
+}
+
+// environment returns the process's variables.
+func environment() map[string]string { return env.ToMap(os.Environ()) }

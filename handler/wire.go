@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"example.com/entra-scim-proxy/proxy"
+	"example.com/entra-scim-proxy/proxy/keyvault"
+	"example.com/entra-scim-proxy/proxy/token"
+	"example.com/entra-scim-proxy/proxy/upstream"
+)
+
+//go:embed VERSION
+var versionFile string
+
+// version is the release that this binary is built from.
+var version = strings.TrimSpace(versionFile)
+
+// newProxy wires the proxy up. It reads no secret; it returns the functions
+// that do so for the first time.
+func newProxy(s settings, logger *zap.Logger) (http.Handler, []func(context.Context), error) {
+	if err := s.openVault(); err != nil {
+		return nil, nil, err
+	}
+	inbound := token.NewCache(token.ReadCredentials(s.EntraToken.source), logger.With(zap.String("setting", "ENTRA_TOKEN")))
+	outbound := token.NewCache(token.ReadCredentials(s.BackendToken.source), logger.With(zap.String("setting", "BACKEND_TOKEN")))
+	reads := []func(context.Context){first(inbound), first(outbound)}
+
+	edge := upstream.Options{ServerName: s.BackendURL.Hostname(), Timeout: time.Duration(s.BackendTimeout)}
+	var host string
+	if name := string(s.BackendServerName); name != "" {
+		edge.ServerName, host = name, name
+		if net.ParseIP(name) != nil && strings.Contains(name, ":") {
+			host = "[" + name + "]" // RFC 3986 section 3.2.2
+		}
+	}
+	if s.BackendCA.source != nil {
+		roots := token.NewCache(loadBundle(s.BackendCA.source, logger), logger.With(zap.String("setting", "BACKEND_CA")))
+		edge.Roots = roots.Get
+		reads = append(reads, first(roots))
+	}
+
+	handler, err := proxy.New(proxy.Options{
+		Backend: s.BackendURL.URL, Host: host, Path: string(s.SCIMPath),
+		Timeout: time.Duration(s.BackendTimeout), MaxBody: int64(s.MaxBody),
+		UserAgent: "entra-scim-proxy/" + version,
+		Inbound:   inbound, Outbound: outbound,
+		Transport: upstream.NewTransport(edge), Explain: explain, Log: logger,
+	})
+	return handler, reads, err
+}
+
+// openVault gives the keyvault references their sources.
+func (s *settings) openVault() error {
+	if s.KeyVaultURL == "" {
+		return nil
+	}
+	vault, err := keyvault.New(keyvault.Options{
+		URL: string(s.KeyVaultURL), ManagedIdentity: s.managedIdentity, ClientID: string(s.ClientID),
+	})
+	if err != nil {
+		return err
+	}
+	for _, setting := range []*secret{&s.EntraToken, &s.BackendToken, &s.BackendCA} {
+		if setting.Kind() == token.KeyVault {
+			setting.source = vault.Secret(setting.Target())
+		}
+	}
+	return nil
+}
+
+// first returns the first read of a cache, which logs its own failure.
+func first[T interface{ String() string }](cache *token.Cache[T]) func(context.Context) {
+	return func(ctx context.Context) { _, _ = cache.Get(ctx) }
+}
+
+// loadBundle returns a loader for a cache of roots, which warns of what it
+// finds in each new bundle.
+func loadBundle(source token.Source, logger *zap.Logger) func(context.Context) (*upstream.Roots, error) {
+	var last string // the cache never loads twice at once
+	return func(ctx context.Context) (*upstream.Roots, error) {
+		values, err := source.Read(ctx)
+		if err != nil {
+			return nil, err
+		}
+		roots, err := upstream.ParseBundle([]byte(values.Current().Reveal()))
+		if err != nil {
+			return nil, err
+		}
+		if roots.String() != last {
+			for _, warning := range roots.Warnings {
+				logger.Warn("BACKEND_CA: " + warning)
+			}
+		}
+		last = roots.String()
+		return roots, nil
+	}
+}
+
+// problems sorts the stages of a failed round trip for the client.
+var problems = map[upstream.Stage]error{
+	upstream.Connect:   proxy.ErrUnreachable,
+	upstream.Handshake: proxy.ErrTLS,
+	upstream.Answer:    proxy.ErrBadAnswer,
+}
+
+// explain translates between two packages that do not know each other.
+func explain(err error) proxy.Fault {
+	fault := upstream.Explain(err)
+	return proxy.Fault{Problem: problems[fault.Stage], Class: fault.Class, Cause: fault.Cause, Remedy: fault.Remedy}
+}
