@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// directCall is what the proxy exists for: a call to the backend by somebody who
+// trusts the public authorities only, as Entra does. It returns the error of
+// the handshake as text, and fails when the call ends in any other way. No
+// credential is sent.
+func directCall(ctx context.Context, address string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", fmt.Errorf("read the backend's address: %w", err)
+	}
+	client := &http.Client{Transport: &http.Transport{
+		DisableKeepAlives:   true,
+		TLSHandshakeTimeout: 5 * time.Second,
+		// The name is known to the company's own resolver only.
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, address)
+		},
+	}}
+	target := "https://" + net.JoinHostPort(backendName, port) + backendPath + "/Users"
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	if err != nil {
+		return "", fmt.Errorf("build the direct call: %w", err)
+	}
+	response, err := client.Do(request)
+	if err == nil {
+		response.Body.Close()
+		return "", fmt.Errorf("call the backend without its private CA: want a certificate error, got %d", response.StatusCode)
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); !ok {
+		return "", fmt.Errorf("call the backend without its private CA: want a certificate error: %w", err)
+	}
+	if failed, ok := errors.AsType[*url.Error](err); ok {
+		err = failed.Err
+	}
+	return fmt.Sprintf("GET %s: %v", target, err), nil
+}

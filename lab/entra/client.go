@@ -1,0 +1,140 @@
+// Package entra stands in for the Microsoft Entra provisioning service: a SCIM
+// client that sends the requests Entra documents, with the details that show on
+// the wire, and judges each answer by what Entra needs from it.
+//
+// It speaks HTTP/1.1 only, sends no Accept, Accept-Encoding or User-Agent,
+// marks its requests with ADSCIMVersion, assembles queries by hand and follows
+// no redirect.
+package entra
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+const (
+	contentType = "application/scim+json; charset=utf-8"
+	// maxAnswer bounds what is read of an answer, in bytes.
+	maxAnswer = 1 << 20
+)
+
+// Options configures a Client. TenantURL and Token are required.
+type Options struct {
+	// TenantURL is what an administrator types into the portal: the SCIM base
+	// URL, with the flag that chooses the dialect in its query
+	// ("https://host/scim?aadOptscim062020"). A trailing slash is harmless.
+	// Only the compliant dialect is spoken so far, so the flag is required.
+	TenantURL string
+	// Token is the portal's "Secret Token"; the scheme is added to it.
+	Token string
+	// ADSCIMVersion is the value of the header of that name; empty means "5.0".
+	ADSCIMVersion string
+	// ForwardFlag sends the tenant URL's query with every call, in front of the
+	// call's own. Entra is believed to consume it; whether it always does is not
+	// documented.
+	ForwardFlag bool
+	// Timeout bounds one call, its body included; zero means Entra's 60 s.
+	Timeout time.Duration
+}
+
+// Client sends Entra's requests to one tenant URL. It is safe for concurrent
+// use. Its zero value is not usable: New makes one.
+type Client struct {
+	tenant  tenant
+	token   string
+	version string
+	http    *http.Client
+}
+
+// New checks the options and returns a client. It sends nothing. The error
+// says which option is not usable.
+func New(options Options) (*Client, error) {
+	tenant, err := parseTenant(options.TenantURL, options.ForwardFlag)
+	if err != nil {
+		return nil, err
+	}
+	if options.Token == "" {
+		return nil, errors.New("entra: the token is empty")
+	}
+	var http1 http.Protocols
+	http1.SetHTTP1(true)
+	timeout := options.Timeout
+	if timeout == 0 {
+		timeout = 60 * time.Second
+	}
+	version := options.ADSCIMVersion
+	if version == "" {
+		version = "5.0"
+	}
+	return &Client{
+		tenant:  tenant,
+		token:   options.Token,
+		version: version,
+		http: &http.Client{
+			Timeout: timeout,
+			// Compression off is what keeps Accept-Encoding out of the request.
+			Transport: &http.Transport{Protocols: &http1, DisableCompression: true, TLSHandshakeTimeout: timeout},
+			CheckRedirect: func(*http.Request, []*http.Request) error {
+				return http.ErrUseLastResponse
+			},
+		},
+	}, nil
+}
+
+// Close drops the client's idle connections.
+func (c *Client) Close() {
+	c.http.CloseIdleConnections()
+}
+
+// answer is what came back for one call.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// send makes one call; a nil body sends none.
+func (c *Client) send(ctx context.Context, method, path, query string, body any) (answer, error) {
+	var content io.Reader
+	if body != nil {
+		encoded, err := json.Marshal(body)
+		if err != nil {
+			return answer{}, fmt.Errorf("entra: encode body: %w", err)
+		}
+		content = bytes.NewReader(encoded)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, c.tenant.origin+c.tenant.target(path, query), content)
+	if err != nil {
+		return answer{}, fmt.Errorf("entra: build request: %w", err)
+	}
+	request.Header = http.Header{
+		// Not Header.Set: that would send "Adscimversion".
+		"ADSCIMVersion": {c.version},
+		"Authorization": {"Bearer " + c.token},
+		// An empty value is how net/http is told to send no User-Agent.
+		"User-Agent": {""},
+	}
+	if body != nil {
+		request.Header.Set("Content-Type", contentType)
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return answer{}, err
+	}
+	defer response.Body.Close()
+	got := answer{status: response.StatusCode, header: response.Header}
+	got.body, err = io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return got, fmt.Errorf("the answer's body was cut off: %w", err)
+	case len(got.body) > maxAnswer:
+		return got, fmt.Errorf("the answer's body is larger than %d bytes", maxAnswer)
+	}
+	return got, nil
+}

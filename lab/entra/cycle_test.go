@@ -1,0 +1,255 @@
+package entra
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/entra-scim-proxy/lab/backend"
+)
+
+var update = flag.Bool("update", false, "rewrite golden files")
+
+// newBackend is the lab's strict backend under /scim.
+func newBackend(t *testing.T) http.Handler {
+	t.Helper()
+	handler, err := backend.New(backend.Options{Token: "secret-token", BasePath: "/scim"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return handler
+}
+
+// The whole conversation, byte for byte: header set, query order, bodies.
+func TestCycleOnTheWire(t *testing.T) {
+	handler := newBackend(t)
+	tap := newTapFunc(t, func(request *http.Request) []byte {
+		recorder := httptest.NewRecorder()
+		handler.ServeHTTP(recorder, request)
+		response := recorder.Result()
+		response.ContentLength = int64(recorder.Body.Len())
+		var raw bytes.Buffer
+		response.Write(&raw)
+		return raw.Bytes()
+	})
+	for _, call := range tap.client(t, "/scim?aadOptscim062020", false).Cycle(t.Context()) {
+		if !call.OK {
+			t.Errorf("%s: %s", call.Step, call.Detail)
+		}
+	}
+	got := strings.ReplaceAll(strings.Join(tap.seen(), "\n\n"), "\r\n", "\n") + "\n"
+	golden := filepath.Join("testdata", "cycle.golden")
+	if *update {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("requests (-want +got):\n%s", diff)
+	}
+}
+
+func TestStepsDependOnEarlierOnes(t *testing.T) {
+	client := newClient(t, Options{TenantURL: "http://127.0.0.1/scim?aadOptscim062020", Token: "t"})
+	earlier := map[string]bool{}
+	for _, s := range client.cycle() {
+		for _, name := range s.after {
+			if !earlier[name] {
+				t.Errorf("%q waits for %q, which is no earlier step", s.name, name)
+			}
+		}
+		if earlier[s.name] {
+			t.Errorf("%q is there twice", s.name)
+		}
+		earlier[s.name] = true
+	}
+}
+
+// recorded is an answer of the backend on its way to the client.
+type recorded struct {
+	*httptest.ResponseRecorder
+}
+
+// edit replaces text in the body, which must hold it.
+func (r recorded) edit(t *testing.T, old, new string) {
+	body := r.Body.String()
+	if !strings.Contains(body, old) {
+		t.Errorf("no %q in %s", old, body)
+	}
+	r.Body.Reset()
+	r.Body.WriteString(strings.ReplaceAll(body, old, new))
+}
+
+// set replaces one member of the body.
+func (r recorded) set(t *testing.T, name string, value any) {
+	var body map[string]any
+	if err := json.Unmarshal(r.Body.Bytes(), &body); err != nil {
+		t.Error(err)
+	}
+	body[name] = value
+	r.Body.Reset()
+	if err := json.NewEncoder(r.Body).Encode(body); err != nil {
+		t.Error(err)
+	}
+}
+
+// replace makes another answer of it.
+func (r recorded) replace(status int, media, body string) {
+	r.Code = status
+	r.Header().Set("Content-Type", media)
+	r.Body.Reset()
+	r.Body.WriteString(body)
+}
+
+// cycleWith plays a cycle against the backend; the answer to the step named is
+// tampered with.
+func cycleWith(t *testing.T, name string, tamper func(*testing.T, recorded)) map[string]Call {
+	t.Helper()
+	handler := newBackend(t)
+	client := newClient(t, Options{TenantURL: "http://127.0.0.1/scim?aadOptscim062020", Token: "t"})
+	steps := client.cycle()
+	target := slices.IndexFunc(steps, func(s step) bool { return s.name == name })
+	if target < 0 {
+		t.Fatalf("no step %q", name)
+	}
+	served := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		recorder := httptest.NewRecorder()
+		handler.ServeHTTP(recorder, request)
+		if served == target {
+			tamper(t, recorded{recorder})
+		}
+		served++
+		header := w.Header()
+		for name, values := range recorder.Header() {
+			if name != "Content-Length" {
+				header[name] = values
+			}
+		}
+		w.WriteHeader(recorder.Code)
+		w.Write(recorder.Body.Bytes())
+	}))
+	t.Cleanup(server.Close)
+	client = newClient(t, Options{TenantURL: server.URL + "/scim?aadOptscim062020", Token: "secret-token"})
+	calls := map[string]Call{}
+	for _, call := range client.Cycle(t.Context()) {
+		calls[call.Step] = call
+	}
+	if len(calls) != len(steps) {
+		t.Errorf("got %d calls for %d steps", len(calls), len(steps))
+	}
+	return calls
+}
+
+const twoMatches = `{"schemas":["` + listSchema + `"],"totalResults":2,"Resources":[{"id":"1"},{"id":"2"}]}`
+
+func TestJudgement(t *testing.T) {
+	const scim = "application/scim+json"
+	for _, test := range []struct {
+		name, step string
+		tamper     func(*testing.T, recorded)
+		want       string // start of the reason
+	}{
+		{"wrong content type", probeUsers, func(_ *testing.T, r recorded) { r.Header().Set("Content-Type", "application/json") },
+			`want content type application/scim+json, got "application/json"`},
+		{"no content type", readUser, func(_ *testing.T, r recorded) { r.Header()["Content-Type"] = nil },
+			`want content type application/scim+json, got ""`},
+		{"HTML", probeUsers, func(_ *testing.T, r recorded) { r.replace(200, scim, "<html>Log in</html>") }, "the body is not a JSON object: "},
+		{"empty body", readUser, func(_ *testing.T, r recorded) { r.replace(200, scim, "") }, "the body is not a JSON object: "},
+		{"null body", readUser, func(_ *testing.T, r recorded) { r.replace(200, scim, "null") }, "the body is null"},
+		{"Resources null", probeGroups, func(t *testing.T, r recorded) { r.set(t, "Resources", nil) }, "the list has no array Resources"},
+		{"no ListResponse", lookUpUser, func(t *testing.T, r recorded) { r.set(t, "schemas", []string{userSchema}) }, "schemas does not name " + listSchema},
+		{"totalResults a string", lookUpUser, func(t *testing.T, r recorded) { r.set(t, "totalResults", "0") }, `want totalResults 0, got "0"`},
+		{"a match too early", lookUpUser, func(_ *testing.T, r recorded) { r.replace(200, scim, twoMatches) }, "want 0 matches, got 2"},
+		{"two matches", findUser, func(_ *testing.T, r recorded) { r.replace(200, scim, twoMatches) }, "want 1 matches, got 2"},
+		{"no match", findUser, func(_ *testing.T, r recorded) { r.replace(200, scim, emptyList) }, "want 1 matches, got 0"},
+		{"401", probeUsers, func(_ *testing.T, r recorded) {
+			r.replace(401, scim, `{"schemas":["`+errorSchema+`"],"status":"401","detail":"no such\ntoken"}`)
+		}, "want 200, got 401: no such token"},
+		{"500 in HTML", disableUser, func(_ *testing.T, r recorded) { r.replace(500, "text/html", "<p>sorry") }, "want 200 or 204, got 500"},
+		{"200 for 201", createUser, func(_ *testing.T, r recorded) { r.Code = 200 }, "want 201, got 200"},
+		{"no id", createUser, func(t *testing.T, r recorded) { r.set(t, "id", nil) }, "the resource has no id"},
+		{"another id", readUser, func(t *testing.T, r recorded) { r.set(t, "id", "1") }, "the id is that of another resource"},
+		{"active a string", readUser, func(t *testing.T, r recorded) { r.set(t, "active", "True") }, `active was sent as true and came back as "True"`},
+		{"active not written", "read disabled user", func(t *testing.T, r recorded) { r.set(t, "active", true) }, "active was sent as false and came back as true"},
+		{"name changed", readUser, func(t *testing.T, r recorded) { r.edit(t, `"givenName":"Ada"`, `"givenName":"ada"`) }, `name.givenName was sent as "Ada" and came back as "ada"`},
+		{"e-mail lost", "read updated user", func(t *testing.T, r recorded) { r.set(t, "emails", nil) }, "emails came back without the element that was sent"},
+		{"members leaked", "read group", func(t *testing.T, r recorded) { r.set(t, "members", []any{}) }, "members is there although it was excluded"},
+		{"group PATCH with a body", addMember, func(_ *testing.T, r recorded) { r.replace(200, scim, "{}") }, "want 204, got 200"},
+		{"404 in HTML", "read deleted user", func(_ *testing.T, r recorded) { r.replace(404, "text/html", "<p>gone") }, "want content type application/scim+json"},
+		{"404 without a SCIM Error", "read deleted user", func(_ *testing.T, r recorded) { r.replace(404, scim, "{}") }, "schemas does not name " + errorSchema},
+		{"404 with a number", "read deleted user", func(t *testing.T, r recorded) { r.set(t, "status", 404) }, `want status "404" in the SCIM Error, got 404`},
+		{"deleted user still there", "read deleted user by old id", func(_ *testing.T, r recorded) { r.Code = 200 }, "want 404, got 200"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			call := cycleWith(t, test.step, test.tamper)[test.step]
+			if call.OK || call.Skipped || !strings.HasPrefix(call.Detail, test.want) {
+				t.Errorf("got OK %v, detail %q, want %q", call.OK, call.Detail, test.want)
+			}
+			if strings.ContainsAny(call.Detail, "\r\n") {
+				t.Errorf("detail %q is not one line", call.Detail)
+			}
+		})
+	}
+}
+
+func TestOldIDGivenOutAgain(t *testing.T) {
+	m := &memory{ids: map[string]string{"user": "1", "user again": "1"}}
+	err := differs("user again", "user", isResource("user again", nil))(m, map[string]any{"id": "1"})
+	if err == nil {
+		t.Error("no error")
+	}
+}
+
+func TestDependentCallsAreSkipped(t *testing.T) {
+	calls := cycleWith(t, createUser, func(_ *testing.T, r recorded) {
+		r.replace(http.StatusConflict, "application/scim+json", `{"detail":"taken"}`)
+	})
+	if got, want := calls[createUser].Detail, "want 201, got 409: taken"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	var sent []string
+	for step, call := range calls {
+		if call.Skipped {
+			if call.OK || call.Status != 0 || !strings.HasPrefix(call.Detail, "skipped: ") {
+				t.Errorf("%s: got %+v", step, call)
+			}
+		} else {
+			sent = append(sent, step)
+		}
+	}
+	slices.Sort(sent)
+	want := []string{"clean up group", createGroup, createUser, lookUpGroup, lookUpUser, probeGroups, probeUsers}
+	if diff := cmp.Diff(want, sent); diff != "" {
+		t.Errorf("calls sent (-want +got):\n%s", diff)
+	}
+	if got, want := calls[readUser].Path, "/scim/Users/{user}"; got != want {
+		t.Errorf("path of a skipped call: got %q, want %q", got, want)
+	}
+	if got, want := calls[readUser].Detail, `skipped: "create user" did not end as it should`; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestNobodyListens(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	server.Close()
+	client := newClient(t, Options{TenantURL: server.URL + "/scim?aadOptscim062020", Token: "t"})
+	call := client.TestConnection(t.Context())[0]
+	if call.OK || call.Status != 0 || !strings.Contains(call.Detail, "connection refused") || strings.Contains(call.Detail, "filter") {
+		t.Errorf("got %+v", call)
+	}
+}

@@ -1,0 +1,223 @@
+package entra
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"mime"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// judge says whether a body is what Entra needs; the body is nil where the
+// status allows none. Status, media type and JSON were checked before.
+type judge func(m *memory, body map[string]any) error
+
+// examine checks what holds for every answer and then asks the step's judge.
+func examine(m *memory, s step, got answer) error {
+	if !slices.Contains(s.want, got.status) {
+		return unexpected(s.want, got)
+	}
+	var body map[string]any
+	if got.status != http.StatusNoContent {
+		var err error
+		if body, err = decode(got); err != nil {
+			return err
+		}
+	}
+	if id, ok := body["id"].(string); ok && id != "" && s.keep != "" {
+		m.ids[s.keep] = id
+	}
+	if s.judge == nil {
+		return nil
+	}
+	return s.judge(m, body)
+}
+
+func decode(got answer) (map[string]any, error) {
+	header := got.header.Get("Content-Type")
+	if media, _, err := mime.ParseMediaType(header); err != nil || media != "application/scim+json" {
+		return nil, fmt.Errorf("want content type application/scim+json, got %q", header)
+	}
+	var body map[string]any
+	if err := json.Unmarshal(got.body, &body); err != nil {
+		return nil, fmt.Errorf("the body is not a JSON object: %w", err)
+	}
+	if body == nil {
+		return nil, errors.New("the body is null, want a JSON object")
+	}
+	return body, nil
+}
+
+// unexpected names both statuses and what a SCIM Error says about it.
+func unexpected(want []int, got answer) error {
+	names := make([]string, len(want))
+	for i, status := range want {
+		names[i] = strconv.Itoa(status)
+	}
+	text := fmt.Sprintf("want %s, got %d", strings.Join(names, " or "), got.status)
+	if got.status >= 300 && got.status < 400 {
+		return errors.New(text + ", a redirect, which is not followed")
+	}
+	var problem struct {
+		Detail string `json:"detail"`
+	}
+	if json.Unmarshal(got.body, &problem) == nil && problem.Detail != "" {
+		text += ": " + problem.Detail
+	}
+	return errors.New(text)
+}
+
+// matches wants a ListResponse with no resource (an empty key) or with exactly
+// the one whose id was kept under the key.
+func matches(key string) judge {
+	return func(m *memory, body map[string]any) error {
+		if err := hasSchema(body, listSchema); err != nil {
+			return err
+		}
+		resources, ok := body["Resources"].([]any)
+		if !ok {
+			return errors.New("the list has no array Resources")
+		}
+		want := 0
+		if key != "" {
+			want = 1
+		}
+		if len(resources) != want {
+			return fmt.Errorf("want %d matches, got %d", want, len(resources))
+		}
+		if total, ok := body["totalResults"].(float64); !ok || int(total) != want {
+			return fmt.Errorf("want totalResults %d, got %v", want, quote(body["totalResults"]))
+		}
+		if want == 0 {
+			return nil
+		}
+		resource, _ := resources[0].(map[string]any)
+		return hasID(resource, m.ids[key])
+	}
+}
+
+// isResource wants the resource whose id was kept under the key, with the
+// values that were sent. An answer without a body passes.
+func isResource(key string, sent any) judge {
+	return func(m *memory, body map[string]any) error {
+		if body == nil {
+			return nil
+		}
+		if err := hasID(body, m.ids[key]); err != nil {
+			return err
+		}
+		return roundTrips(sent, body)
+	}
+}
+
+// without wants the attribute absent, in any case of its letters, on top of
+// what next wants. A group that shows members although they were excluded makes
+// Entra replace the whole membership: github.com/Infisical/infisical#6525.
+func without(attribute string, next judge) judge {
+	return func(m *memory, body map[string]any) error {
+		for key := range body {
+			if strings.EqualFold(key, attribute) {
+				return fmt.Errorf("%s is there although it was excluded", key)
+			}
+		}
+		return next(m, body)
+	}
+}
+
+// differs wants the id kept under one key to differ from the other's, on top of
+// what next wants.
+func differs(key, other string, next judge) judge {
+	return func(m *memory, body map[string]any) error {
+		if m.ids[key] == m.ids[other] {
+			return errors.New("the id is that of the deleted resource, want a new one")
+		}
+		return next(m, body)
+	}
+}
+
+// isError wants a SCIM Error that repeats the status, RFC 7644 section 3.12.
+func isError(status int) judge {
+	return func(_ *memory, body map[string]any) error {
+		if err := hasSchema(body, errorSchema); err != nil {
+			return err
+		}
+		if want := strconv.Itoa(status); body["status"] != want {
+			return fmt.Errorf("want status %q in the SCIM Error, got %s", want, quote(body["status"]))
+		}
+		return nil
+	}
+}
+
+func hasSchema(body map[string]any, schema string) error {
+	schemas, _ := body["schemas"].([]any)
+	if !slices.Contains(schemas, any(schema)) {
+		return fmt.Errorf("schemas does not name %s", schema)
+	}
+	return nil
+}
+
+func hasID(resource map[string]any, want string) error {
+	id, _ := resource["id"].(string)
+	switch {
+	case id == "":
+		return errors.New("the resource has no id")
+	case id != want:
+		return errors.New("the id is that of another resource")
+	}
+	return nil
+}
+
+// roundTrips wants every value that was sent in the resource, unchanged. The
+// members schemas and meta belong to the server.
+func roundTrips(sent any, resource map[string]any) error {
+	encoded, err := json.Marshal(sent)
+	if err != nil {
+		return err
+	}
+	var want map[string]any
+	if err := json.Unmarshal(encoded, &want); err != nil {
+		return err
+	}
+	delete(want, "schemas")
+	delete(want, "meta")
+	return holds("", want, resource)
+}
+
+// holds wants got to have what want has: each member of an object, some element
+// for each element of an array, and equal scalars.
+func holds(path string, want, got any) error {
+	switch want := want.(type) {
+	case map[string]any:
+		object, _ := got.(map[string]any)
+		for _, key := range slices.Sorted(maps.Keys(want)) {
+			if err := holds(strings.TrimPrefix(path+"."+key, "."), want[key], object[key]); err != nil {
+				return err
+			}
+		}
+	case []any:
+		elements, _ := got.([]any)
+		for _, element := range want {
+			if !slices.ContainsFunc(elements, func(got any) bool { return holds(path, element, got) == nil }) {
+				return fmt.Errorf("%s came back without the element that was sent", path)
+			}
+		}
+	default:
+		if want != got {
+			return fmt.Errorf("%s was sent as %s and came back as %s", path, quote(want), quote(got))
+		}
+	}
+	return nil
+}
+
+// quote shows the JSON type too: "False" is not false.
+func quote(value any) string {
+	encoded, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Sprint(value)
+	}
+	return string(encoded)
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/entra-scim-proxy/lab/entra"
+)
+
+func TestBusyPortIsOneSentence(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	port := listener.Addr().(*net.TCPAddr).Port
+	_, err = checkPort(t.Context(), port)
+	want := fmt.Sprintf("port %d is in use on 127.0.0.1; end the program that holds it or choose another: set PORT=%d", port, other(port))
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+func TestFreePortIsChosen(t *testing.T) {
+	port, err := checkPort(t.Context(), 0)
+	if err != nil || port == 0 {
+		t.Errorf("got %d, %v", port, err)
+	}
+	if _, err := checkPort(t.Context(), 70000); err == nil || !strings.HasPrefix(err.Error(), "port 70000 cannot be used on 127.0.0.1: ") {
+		t.Errorf("got %v", err)
+	}
+	if got := other(65535); got != 65534 {
+		t.Errorf("other port: got %d", got)
+	}
+}
+
+func TestMissingHandlerIsOneSentence(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "handler")
+	var errs bytes.Buffer
+	code := dispatch(t.Context(), []string{"run", "--handler", path}, stdio{out: &errs, err: &errs})
+	want := fmt.Sprintf("lab run: there is no proxy binary at %q; \"make run\" builds it first, or run: go build -o %s ./handler\n", path, path)
+	if code != 1 || errs.String() != want {
+		t.Errorf("got exit code %d and %q, want %q", code, errs.String(), want)
+	}
+	if err := checkHandler(t.TempDir()); err == nil || !strings.HasSuffix(err.Error(), "is not a file") {
+		t.Errorf("directory: got %v", err)
+	}
+}
+
+func TestWriteCalls(t *testing.T) {
+	const id = "2819c223-7f76-453a-919d-413861904646"
+	var got bytes.Buffer
+	writeCalls(&got, []entra.Call{
+		{Step: "create user", Method: http.MethodPost, Path: "/scim/Users", Status: 201, Duration: 3250 * time.Microsecond, OK: true},
+		{Step: "read user", Method: http.MethodGet, Path: "/scim/Users/" + id, Status: 502, Duration: 12 * time.Millisecond, Detail: "want 200, got 502: no"},
+		{Step: "probe", Method: http.MethodGet, Path: "/scim/Users?filter=userName+eq+%22" + id + "%22", Duration: time.Millisecond, Detail: "EOF"},
+		{Step: "update user", Method: http.MethodPatch, Path: "/scim/Users/{user}", Skipped: true, Detail: "skipped"},
+	})
+	const want = `#  step         method  path                                            status  ms    outcome
+1  create user  POST    /scim/Users                                     201     3.2   ✓
+2  read user    GET     /scim/Users/2819c223…                           502     12.0  ✗ want 200, got 502: no
+3  probe        GET     /scim/Users?filter=userName+eq+%222819c223…%22  -       1.0   ✗ EOF
+4  update user  PATCH   /scim/Users/{user}                              -       -     ✗ skipped
+
+1 of 4 calls ended as they should, in 16.2 ms.
+`
+	if diff := cmp.Diff(want, got.String()); diff != "" {
+		t.Errorf("table (-want +got):\n%s", diff)
+	}
+}
+
+func TestWritePicture(t *testing.T) {
+	var got bytes.Buffer
+	writePicture(&got, &stand{origin: "http://127.0.0.1:7071", backendAddress: "127.0.0.1:40123"})
+	const want = `
+  Entra simulator   --- http --->   proxy                 --- TLS, private CA --->   SCIM backend
+  this process      Entra's token   127.0.0.1:7071/scim   backend's token            scim.corp.example.com (127.0.0.1:40123)
+`
+	if diff := cmp.Diff(want, got.String()); diff != "" {
+		t.Errorf("picture (-want +got):\n%s", diff)
+	}
+}
+
+func TestChildEnvironment(t *testing.T) {
+	got := childEnvironment([]string{
+		"PATH=/bin", "HOME=/home/ada", "Path=C:\\", "NOTHING",
+		"PORT=1", "BACKEND_URL=https://other.example.com", "BACKEND_ALLOW_HTTP=true", "ENTRA_TOKEN=plain:x",
+		"KEY_VAULT_URL=https://vault.example.com", "AZURE_CLIENT_ID=1", "SCIM_PATH=/other", "MAX_BODY=1", "LOG_LEVEL=error",
+		"WEBSITE_SITE_NAME=a", "WEBSITE_HOSTNAME=a", "FUNCTIONS_CUSTOMHANDLER_PORT=1", "IDENTITY_ENDPOINT=http://a", "IDENTITY_HEADER=a",
+		"HTTPS_PROXY=http://a", "SSL_CERT_FILE=/a",
+	}, "PORT=7071")
+	want := []string{"PATH=/bin", "HOME=/home/ada", "Path=C:\\", "PORT=7071"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("environment (-want +got):\n%s", diff)
+	}
+}
+
+func TestInterruptedBeforeTheStart(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	t.Setenv("TMPDIR", t.TempDir())
+	var out, errs bytes.Buffer
+	code := dispatch(ctx, []string{"run", "--handler", executable(t), "--port", "0"}, stdio{out: &out, err: &errs})
+	if code != 1 || errs.String() != "lab run: interrupted\n" {
+		t.Errorf("got exit code %d and %q", code, errs.String())
+	}
+}

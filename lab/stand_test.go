@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+func executable(t *testing.T) string {
+	t.Helper()
+	path, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// emptyTemp makes a directory for temporary files, which must be empty at the
+// end of the test.
+func emptyTemp(t *testing.T) {
+	t.Helper()
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	t.Cleanup(func() {
+		if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) > 0 {
+			t.Errorf("left behind: %q", left)
+		}
+	})
+}
+
+func TestRunOnce(t *testing.T) {
+	emptyTemp(t)
+	t.Setenv("LOG_LEVEL", "leaked")
+	t.Setenv("WEBSITE_SITE_NAME", "leaked")
+	keepLog := filepath.Join(t.TempDir(), "proxy.log")
+	var out, errs bytes.Buffer
+	args := []string{"run", "--handler", executable(t), "--once", "--port", "0", "--keep-log", keepLog}
+	if code := dispatch(t.Context(), args, stdio{out: &out, err: &errs}); code != 0 || errs.Len() > 0 {
+		t.Fatalf("got exit code %d, stderr %s, stdout %s", code, errs.String(), out.String())
+	}
+	first, rest, _ := strings.Cut(out.String(), "\n")
+	if !strings.HasPrefix(first, "What Entra would see without the proxy: GET https://scim.corp.example.com:") || !strings.Contains(first, "x509: ") {
+		t.Errorf("first line: %s", first)
+	}
+	if strings.Contains(rest, "✗") || strings.Contains(rest, "Secret Token") || !strings.Contains(rest, "calls ended as they should") {
+		t.Errorf("got %s", rest)
+	}
+	log, err := os.ReadFile(keepLog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(log, []byte("BACKEND_TOKEN=file:")) || bytes.Contains(log, []byte("leaked")) {
+		t.Errorf("environment of the proxy:\n%s", log)
+	}
+}
+
+func TestServesUntilInterrupted(t *testing.T) {
+	emptyTemp(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	reader, writer := io.Pipe()
+	var errs bytes.Buffer
+	code := make(chan int, 1)
+	go func() { // ends when the context does
+		code <- dispatch(ctx, []string{"run", "--handler", executable(t), "--port", "0"}, stdio{out: writer, err: &errs})
+		writer.Close()
+	}()
+	var curl []string
+	for lines := bufio.NewScanner(reader); lines.Scan(); {
+		if curl = regexp.MustCompile(`curl -sS -H 'Authorization: (.*)' '(.*)'`).FindStringSubmatch(lines.Text()); curl != nil {
+			break
+		}
+	}
+	if curl == nil {
+		t.Fatalf("no curl line; exit code %d, stderr %s", <-code, errs.String())
+	}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, curl[2], nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", curl[1])
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		t.Errorf("the curl line gives %d", response.StatusCode)
+	}
+	cancel()
+	if got := <-code; got != 0 || errs.Len() > 0 {
+		t.Errorf("got exit code %d, stderr %s", got, errs.String())
+	}
+}
+
+func TestDeathOfAChildEndsTheRun(t *testing.T) {
+	emptyTemp(t)
+	s := newTestStand(t)
+	if err := s.startBackend(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.death(); err != nil {
+		t.Errorf("while it runs: %v", err)
+	}
+	process, err := os.FindProcess(s.children[0].pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.serve(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "the backend (pid ") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestBadSettingsAreShown(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("needs a shell script")
+	}
+	emptyTemp(t)
+	handler := filepath.Join(t.TempDir(), "handler")
+	script := "#!/bin/sh\necho 'BACKEND_URL: empty' >&2\nexit 78\n"
+	if err := os.WriteFile(handler, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	code := dispatch(t.Context(), []string{"run", "--handler", handler, "--once", "--port", "0"}, stdio{out: &out, err: &errs})
+	want := regexp.MustCompile(`^--- last lines of proxy.err\nBACKEND_URL: empty\nlab run: the proxy \(pid \d+\) ended by itself: exit status 78\n$`)
+	if code != 1 || !want.MatchString(errs.String()) {
+		t.Errorf("got exit code %d, stderr %s", code, errs.String())
+	}
+}
+
+func TestBackendEndsWithItsStandardInput(t *testing.T) {
+	s := newTestStand(t)
+	config, err := s.backendConfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdin, toBackend := io.Pipe()
+	fromBackend, stdout := io.Pipe()
+	ended := make(chan error, 1)
+	go func() { // ends with its standard input
+		ended <- runBackend(t.Context(), nil, stdio{in: stdin, out: stdout, err: io.Discard})
+	}()
+	if _, err := toBackend.Write(append(config, '\n')); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(fromBackend).ReadString('\n')
+	if err != nil || !regexp.MustCompile(`^\{"address":"127\.0\.0\.1:\d+"\}\n$`).MatchString(line) {
+		t.Errorf("got %q, %v", line, err)
+	}
+	toBackend.Close()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBackendRefusesABadConfiguration(t *testing.T) {
+	for _, line := range []string{"{\"token\":\"secret\n", `{"token":"secret"}` + "\n"} {
+		err := runBackend(t.Context(), nil, stdio{in: strings.NewReader(line), out: io.Discard, err: io.Discard})
+		if err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: got %v", line, err)
+		}
+	}
+}
+
+func TestStandKeepsSecretsToItself(t *testing.T) {
+	s := newTestStand(t)
+	if s.entraToken == s.backendToken || len(s.entraToken) != 43 {
+		t.Errorf("got tokens of %d and %d characters", len(s.entraToken), len(s.backendToken))
+	}
+	for path, want := range map[string]os.FileMode{s.dir: 0o700, s.path("entra-token"): 0o600, s.path("backend-token"): 0o600} {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := info.Mode().Perm(); got != want && runtime.GOOS != "windows" {
+			t.Errorf("%s: got mode %o, want %o", filepath.Base(path), got, want)
+		}
+	}
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(s.dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the directory is still there: %v", err)
+	}
+}
+
+func newTestStand(t *testing.T) *stand {
+	t.Helper()
+	s, err := newStand(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.close() })
+	return s
+}
