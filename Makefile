@@ -1,0 +1,76 @@
+# Works with GNU Make 3.81, which is what macOS ships: no .ONESHELL, no $(file).
+
+GO ?= go
+TOOL = $(GO) tool -modfile=.tools/go.mod
+SCRIPTS = .ci/run $(shell find . -name '*.sh' -not -path './.git/*' -not -path './build/*')
+
+# PORT and ONCE are for recipes to spell out as flags; in the environment they
+# would reach the handler, which reads PORT.
+unexport PORT ONCE
+port = $(if $(PORT),--port $(PORT))
+once = $(if $(filter-out 0,$(ONCE)),--once)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench package start clean handler need-go need-func
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+run: handler ## Entra, the proxy and a SCIM backend on this machine; ONCE=1 exits after one cycle, PORT=N replaces 7071
+	$(GO) run ./lab run --handler bin/handler $(once) $(port)
+
+test: need-go ## vet, staticcheck, and all tests with the race detector
+	$(GO) vet ./...
+	$(TOOL) staticcheck ./...
+	$(GO) test -race -shuffle=on ./...
+
+# gofmt -l lists files and exits 0, hence the test for an empty list.
+check: need-go ## formatting, go fix, go mod tidy, lint, shellcheck: what CI asks for besides the tests
+	@bad=$$("$$($(GO) env GOROOT)/bin/gofmt" -s -l .) || exit 1; \
+	if [ -n "$$bad" ]; then echo "not formatted, run gofmt -s -w on:" $$bad >&2; exit 1; fi
+	$(GO) fix -diff ./...
+	$(GO) mod tidy -diff
+	$(TOOL) golangci-lint run ./...
+	@if command -v shellcheck >/dev/null; then echo shellcheck $(SCRIPTS); shellcheck $(SCRIPTS); \
+	else echo "skipped: shellcheck is not installed"; fi
+
+bench: handler ## the proxy's cost per request next to a plain ReverseProxy's
+	$(GO) run ./lab bench --handler bin/handler
+
+package: need-go ## dist/ and dist.zip, byte-reproducible, for Azure
+	$(GO) run ./infra/package
+
+start: need-func need-go ## build/local/ under the real Functions host (Azure Functions Core Tools)
+	$(GO) run ./infra/package -local build/local
+	cd build/local && func start $(port)
+
+clean: ## remove what was built; local settings in build/ stay
+	rm -rf bin dist dist.zip
+	@if [ -d build ]; then find build -type f ! -name local.settings.json -delete; \
+	find build -depth -type d -empty -delete; fi
+
+# -buildvcs=false: in a clone that someone else owns (a container, CI) git
+# refuses to answer and the build would stop. The version is handler/VERSION.
+handler: need-go
+	$(GO) build -buildvcs=false -o bin/handler ./handler
+
+# go version, not go env: in this module an older go refuses `go env` with
+# words of its own.
+need-go:
+	@v=$$($(GO) version 2>/dev/null | awk '{ print $$3 }'); \
+	minor=$${v#go1.}; minor=$${minor%%[!0-9]*}; \
+	if [ -z "$$v" ]; then echo "This needs Go 1.26 or newer, and there is no working \"$(GO)\" here: https://go.dev/dl/" >&2; exit 1; fi; \
+	if [ "$${minor:-99}" -lt 26 ]; then echo "This needs Go 1.26 or newer, and \"$(GO)\" is $$v: https://go.dev/dl/" >&2; exit 1; fi
+
+# The host of an older release may not know customHandler.enableProxyingHttpRequest
+# and would send the handler an envelope of its own instead of Entra's call.
+need-func:
+	@v=$$(func --version 2>/dev/null); \
+	case "$$v" in [5-9].*|[1-9][0-9]*.*|4.[5-9].*|4.[1-9][0-9]*.*) exit 0;; esac; \
+	echo "make start needs Azure Functions Core Tools 4.5.0 or newer; found: $${v:-none}." >&2; \
+	echo "  any system  npm i -g azure-functions-core-tools@4" >&2; \
+	echo "  macOS       brew tap azure/functions && brew install azure-functions-core-tools@4" >&2; \
+	echo "  Windows     winget install Microsoft.Azure.FunctionsCoreTools" >&2; \
+	echo "  docs        https://learn.microsoft.com/azure/azure-functions/functions-run-local" >&2; \
+	echo "make run needs none of it." >&2; \
+	exit 1
