@@ -1,0 +1,125 @@
+package proxy
+
+import (
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// What passes means the same to a parser that decodes once, to one that decodes
+// twice, and to one that resolves dot segments.
+func FuzzResourcePath(f *testing.F) {
+	for _, seed := range []string{
+		"/scim/Users", "/scim//Users", "/scim/../x", "/scim/%2e%2e/x", "/scim/a%2fb", "/scim/%252e", "/scim/a;b", "//scim/x", "/scim/%41%c3%bc", "/scim",
+		"/scim/100%25", "/scim/..;/x", "/scim/%25252e",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, target string) {
+		parsed, err := url.ParseRequestURI(target)
+		if err != nil || parsed.Scheme != "" {
+			return // net/http answers 400, or it is in absolute form
+		}
+		escaped := escapedPath(parsed)
+		resource, err := resourcePath(escaped, "/scim")
+		if err != nil {
+			return
+		}
+		if !strings.HasSuffix(escaped, resource) || (resource != "" && resource[0] != '/') {
+			t.Fatalf("%q became %q", escaped, resource)
+		}
+		once, err := url.PathUnescape(resource)
+		if err != nil {
+			t.Fatalf("%q does not decode: %v", resource, err)
+		}
+		if strings.Count(once, "/") != strings.Count(resource, "/") || strings.ContainsAny(once, "\\\x00\r\n") {
+			t.Errorf("%q decodes to %q", resource, once)
+		}
+		for _, form := range []string{resource, once} {
+			if strings.Contains(form, ";") && strings.Contains(resource, ";") || slices.Contains(strings.Split(form, "/"), "..") {
+				t.Errorf("%q passes", form)
+			}
+		}
+		if cleaned := path.Clean("/x" + once); !strings.HasPrefix(cleaned, "/x") {
+			t.Errorf("%q leaves its base", resource)
+		}
+		if twice, err := url.PathUnescape(once); err == nil && strings.Count(twice, "/") != strings.Count(once, "/") {
+			t.Errorf("%q decodes differently the second time", resource)
+		}
+	})
+}
+
+// What passes holds the same parameters in the same order as what came, less
+// the stripped ones, and not a byte is changed.
+func FuzzForwardedQuery(f *testing.F) {
+	for _, seed := range []string{
+		"", "filter=userName+eq+%22a%22", "aadOptscim062020&filter=a", "code=1", "a&code&b", "&&", "a;b", "%zz", "AADOPTSCIM062020=true&a=%5b", "c%6fde=1",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		query, cut, err := forwardedQuery(raw)
+		values, parseErr := url.ParseQuery(raw)
+		if (err != nil) != (parseErr != nil) {
+			t.Fatalf("%q: error %v, the parser's %v", raw, err, parseErr)
+		}
+		if err != nil {
+			return
+		}
+		if !cut && query != raw {
+			t.Errorf("%q became %q and nothing was cut", raw, query)
+		}
+		kept, err := url.ParseQuery(query)
+		if err != nil {
+			t.Fatalf("%q became %q: %v", raw, query, err)
+		}
+		for key, want := range values {
+			if slices.Contains(strippedKeys, strings.ToLower(key)) {
+				want = nil
+			}
+			if !slices.Equal(kept[key], want) {
+				t.Errorf("%q became %q: %q is %q", raw, query, key, kept[key])
+			}
+		}
+		if again, cut, err := forwardedQuery(query); again != query || cut || err != nil {
+			t.Errorf("%q is not a fixed point: %q", query, again)
+		}
+		rest := raw
+		for pair := range strings.SplitSeq(query, "&") {
+			at := strings.Index(rest, pair)
+			if at < 0 {
+				t.Fatalf("%q became %q: %q is not in the rest", raw, query, pair)
+			}
+			rest = rest[at+len(pair):]
+		}
+	})
+}
+
+// Every sentinel has a row of its own; each row can be reached and tells Entra
+// something.
+func TestProblemTable(t *testing.T) {
+	for _, p := range problems {
+		if p.err != nil && problemOf(p.err).class != p.class {
+			t.Errorf("%v finds the row %s, want %s", p.err, problemOf(p.err).class, p.class)
+		}
+		if p.status < 400 || p.detail == "" || !strings.HasSuffix(p.detail, ".") || p.class == "" {
+			t.Errorf("row %+v", p)
+		}
+	}
+}
+
+func BenchmarkAdmission(b *testing.B) {
+	const target = "/scim/Users/2a69c9a6-1708-45b7-acbe-a7b4c8fb102a"
+	const query = "aadOptscim062020&filter=userName+eq+%22jane%40contoso.com%22"
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := resourcePath(target, "/scim"); err != nil {
+			b.Fatal(err)
+		}
+		if _, _, err := forwardedQuery(query); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
