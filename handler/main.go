@@ -31,8 +31,9 @@ const (
 )
 
 func main() {
-	// A cancel would have nothing left to do: the process ends first.
-	ctx, _ := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	// The second signal ends the process at once.
+	context.AfterFunc(ctx, stop)
 	if len(os.Args) > 1 {
 		fmt.Fprintf(os.Stderr, "handler: found argument %q; expected none, settings are environment variables\n", os.Args[1])
 		os.Exit(exitUsage)

@@ -7,8 +7,16 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap"
+
+	"example.com/entra-scim-proxy/proxy"
+	"example.com/entra-scim-proxy/proxy/token"
 )
 
 // demanding is a backend that takes one token only.
@@ -177,4 +185,57 @@ func TestConcurrentCallsDoNotMix(t *testing.T) {
 			t.Error(failure)
 		}
 	}
+}
+
+// A call that may have had an effect is not repeated, whatever broke it.
+func TestBrokenCallIsNotRepeated(t *testing.T) {
+	for _, method := range []string{"POST", "PUT", "PATCH", "DELETE"} {
+		first := true
+		w := newWorld(t, setup{http1: true, answer: func(rw http.ResponseWriter, _ *http.Request) {
+			if first {
+				first = false
+				return // the connection is kept, and used for the second call
+			}
+			conn, _, err := http.NewResponseController(rw).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_ = conn.Close()
+		}})
+		if got := w.call(t, method, "/scim/Users/1", "{}"); got.StatusCode != 200 {
+			t.Fatalf("%s: %d", method, got.StatusCode)
+		}
+		wantProblem(t, w.call(t, method, "/scim/Users/1", "{}"), 502, "")
+		if len(w.requests()) != 2 {
+			t.Errorf("%s: the backend saw %d requests, want 2", method, len(w.requests()))
+		}
+	}
+}
+
+// Whatever holds a secret, at whatever depth, prints its identity at most.
+func TestNothingOfTheProxyPrintsASecret(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cache := token.NewCache(token.ReadCredentials(token.Static(token.NewSecret(backendToken))), zap.NewNop())
+		if credentials, err := cache.Get(t.Context()); err != nil || credentials.Current().Reveal() != backendToken {
+			t.Fatalf("%v, %v", credentials, err)
+		}
+		synctest.Wait() // fmt would race with the end of the read
+		options := proxy.Options{
+			Backend: &url.URL{Scheme: "https", Host: "scim.corp.example.com"}, Timeout: time.Second, MaxBody: 1,
+			Inbound: cache, Outbound: cache, Transport: http.DefaultTransport, Explain: func(error) proxy.Fault { return proxy.Fault{} }, Log: zap.NewNop(),
+		}
+		handler, err := proxy.New(options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, value := range map[string]any{"Options": options, "Proxy": handler, "Cache": cache, "struct": struct{ cache any }{cache}} {
+			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+				printed := fmt.Sprintf(verb, value)
+				if strings.Contains(printed, backendToken) || strings.Contains(printed, fmt.Sprintf("%x", backendToken)) {
+					t.Errorf("%s with %s prints a secret: %s", name, verb, printed)
+				}
+			}
+		}
+	})
 }
