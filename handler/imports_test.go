@@ -19,7 +19,7 @@ type goPackage struct {
 // list returns what go list tells of packages, tests left out.
 func list(t *testing.T, arguments ...string) []goPackage {
 	t.Helper()
-	command := exec.CommandContext(t.Context(), "go", append([]string{"list", "-json=ImportPath,Imports,Standard"}, arguments...)...) //nolint:gosec // constants
+	command := exec.CommandContext(t.Context(), "go", append([]string{"list", "-json=ImportPath,Imports,Standard"}, arguments...)...)
 	output, err := command.Output()
 	if err != nil {
 		t.Fatal(err)

@@ -55,7 +55,7 @@ func launch(t *testing.T, environment map[string]string, arguments ...string) *p
 	t.Helper()
 	// Not t.Context: the process gets its end from Cleanup, after the test.
 	p := &process{
-		command: exec.CommandContext(context.Background(), os.Args[0], arguments...), //nolint:gosec // the test binary itself
+		command: exec.CommandContext(context.Background(), os.Args[0], arguments...),
 		ended:   make(chan struct{}), arrive: make(chan struct{}, 100_000),
 	}
 	p.command.Env = []string{"HANDLER_TEST_MAIN=1"}

@@ -47,7 +47,8 @@ func TestREADMEListsTheSettings(t *testing.T) {
 func settingsTable(t *testing.T) string {
 	t.Helper()
 	comments := fieldComments(t)
-	table := "\n| Setting | Meaning | A value is | Default |\n|---|---|---|---|\n"
+	var table strings.Builder
+	table.WriteString("\n| Setting | Meaning | A value is | Default |\n|---|---|---|---|\n")
 	for field := range reflect.TypeFor[settings]().Fields() {
 		name := settingName(field)
 		if name == "" {
@@ -58,9 +59,9 @@ func settingsTable(t *testing.T) string {
 			t.Errorf("the field %s lacks a comment that begins with its name, or an expect tag", field.Name)
 		}
 		meaning = strings.TrimPrefix(meaning, "is ")
-		table += fmt.Sprintf("| `%s` | %s | %s | %s |\n", name, sentence(meaning), field.Tag.Get("expect"), defaultOf(field))
+		table.WriteString(fmt.Sprintf("| `%s` | %s | %s | %s |\n", name, sentence(meaning), field.Tag.Get("expect"), defaultOf(field)))
 	}
-	return table + "\n"
+	return table.String() + "\n"
 }
 
 func sentence(text string) string {

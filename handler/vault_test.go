@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -80,14 +81,10 @@ func TestSecretsFromKeyVault(t *testing.T) {
 	v.Set("backend-token", vault.Secret{Value: b.token})
 	v.Set("backend-ca", vault.Secret{Value: b.ca})
 	environment := startVault(t, v)
-	for name, value := range b.environment(t) {
-		environment[name] = value
-	}
-	for name, value := range map[string]string{
+	maps.Copy(environment, b.environment(t))
+	maps.Copy(environment, map[string]string{
 		"WEBSITE_SITE_NAME": "contoso", "ENTRA_TOKEN": "keyvault:entra-token", "BACKEND_TOKEN": "keyvault:backend-token", "BACKEND_CA": "keyvault:backend-ca",
-	} {
-		environment[name] = value
-	}
+	})
 	p := start(t, environment)
 	conn := p.dial(t)
 	for range 3 {

@@ -14,7 +14,7 @@ import (
 
 func TestMethods(t *testing.T) {
 	const allow = "GET, HEAD, POST, PUT, PATCH, DELETE"
-	for _, method := range strings.Split(allow, ", ") {
+	for method := range strings.SplitSeq(allow, ", ") {
 		w := newWorld(t, setup{})
 		if got := w.call(t, method, "/scim/Users/1", ""); got.StatusCode != 200 || w.one(t).Method != method {
 			t.Errorf("%s: %d", method, got.StatusCode)

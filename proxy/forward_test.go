@@ -178,16 +178,14 @@ func TestResponseHeadersPassByAllowList(t *testing.T) {
 	}
 	for _, http1 := range []bool{true, false} {
 		w := newWorld(t, setup{http1: http1, answer: func(rw http.ResponseWriter, _ *http.Request) {
-			for name, values := range passing {
-				rw.Header()[name] = values
-			}
+			maps.Copy(rw.Header(), passing)
 			for _, name := range stopped {
 				rw.Header().Set(name, "internal-canary")
 			}
 			rw.Header().Set("Trailer", "X-Late")
 			rw.Header().Set("X-Late", "internal-canary")
 			_, _ = io.WriteString(rw, "body")
-			http.NewResponseController(rw).Flush()
+			_ = http.NewResponseController(rw).Flush()
 			rw.Header().Set(http.TrailerPrefix+"X-Later", "internal-canary")
 		}})
 		got := w.call(t, "GET", "/scim/Users", "")

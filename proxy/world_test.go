@@ -239,14 +239,15 @@ func read(t *testing.T, conn net.Conn, method string) answer {
 // call sends a request with Entra's token. headers are "Name: value" lines.
 func (w *world) call(t *testing.T, method, target, body string, headers ...string) answer {
 	t.Helper()
-	text := method + " " + target + " HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer " + entraToken + "\r\n"
+	var text strings.Builder
+	text.WriteString(method + " " + target + " HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer " + entraToken + "\r\n")
 	for _, header := range headers {
-		text += header + "\r\n"
+		text.WriteString(header + "\r\n")
 	}
 	if body != "" {
-		text += "Content-Type: application/scim+json; charset=utf-8\r\nContent-Length: " + itoa(len(body)) + "\r\n"
+		text.WriteString("Content-Type: application/scim+json; charset=utf-8\r\nContent-Length: " + itoa(len(body)) + "\r\n")
 	}
-	return w.raw(t, method, text+"\r\n"+body)
+	return w.raw(t, method, text.String()+"\r\n"+body)
 }
 
 // line returns the log line of the only exchange so far.

@@ -172,3 +172,20 @@ func TestFileErrorsDoNotHoldThePath(t *testing.T) {
 		}
 	}
 }
+
+func TestMatchAllocatesNothingButItsInput(t *testing.T) {
+	candidates := token.Credentials{token.NewSecret(strings.Repeat("a", 64)), token.NewSecret(strings.Repeat("b", 64))}
+	presented := strings.Repeat("b", 64)
+	if got := testing.AllocsPerRun(200, func() { candidates.Match(presented) }); got > 1 {
+		t.Errorf("%v allocations, ceiling 1", got)
+	}
+}
+
+func BenchmarkMatch(b *testing.B) {
+	candidates := token.Credentials{token.NewSecret(strings.Repeat("a", 64)), token.NewSecret(strings.Repeat("b", 64))}
+	presented := strings.Repeat("b", 64)
+	b.ReportAllocs()
+	for b.Loop() {
+		candidates.Match(presented)
+	}
+}
