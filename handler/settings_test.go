@@ -75,7 +75,7 @@ func TestRefusedValues(t *testing.T) {
 	for name, values := range map[string][]string{
 		"BACKEND_URL": {
 			"scim.example.com", "http://h", "ftp://h", "https://", "https:///x", "https://h?a=b", "https://h/x?", "https://h#f", "https://u:" + canary + "@h",
-			"https://u@h", "/x", "https://h:99999", "https://h:0", "https://%zz" + canary, "https://h:" + canary,
+			"https://u@h", "/x", "https://h:99999", "https://h:0", "https://%zz" + canary, "https://h:" + canary, "https://h//x", "https://h/x//",
 		},
 		"BACKEND_TOKEN": {
 			canary, "keyvault:" + canary, "keyvault:a_b", "env:NOT_SET", "env:" + canary, "plain:" + canary + "\n", "plain:", "file:", "Plain:x",

@@ -33,7 +33,8 @@ func (b *backendURL) UnmarshalText(text []byte) error {
 	case parsed.User != nil:
 		return fmt.Errorf("%q with a user name", parsed.Redacted())
 	case parsed.Scheme != "https" && parsed.Scheme != "http", parsed.Hostname() == "",
-		parsed.RawQuery != "", parsed.ForceQuery, parsed.Fragment != "", !validPort(parsed.Port()):
+		parsed.RawQuery != "", parsed.ForceQuery, parsed.Fragment != "", !validPort(parsed.Port()),
+		strings.Contains(parsed.Path, "//"):
 		return fmt.Errorf("%q", parsed)
 	}
 	b.URL = parsed

@@ -80,6 +80,10 @@ func TestDispatch(t *testing.T) {
 		{[]string{"run", "--handler", "x", "y"}, 2, `lab run: unexpected argument "y"`},
 		{[]string{"run", "-h"}, 0, "-keep-log"},
 		{[]string{"backend"}, 1, "lab backend: read the configuration from standard input: EOF\n"},
+		{[]string{"bench"}, 2, "lab bench: --handler is required"},
+		{[]string{"bench", "--handler", "x", "--calls", "0"}, 2, "lab bench: --calls, --connections and --rounds are at least 1"},
+		{[]string{"plain"}, 1, "lab plain: "},
+		{[]string{"benchbackend"}, 1, "lab benchbackend: read the configuration: EOF\n"},
 	} {
 		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
 			var out, errs bytes.Buffer

@@ -122,27 +122,37 @@ func isStripped(pair string) bool {
 	return err == nil && slices.Contains(strippedKeys, strings.ToLower(decoded))
 }
 
-// resources are the first path segments that a log line may show: endpoints of
-// RFC 7644 section 3.2.
-var resources = []string{
-	"Users", "Groups", "Me", "ServiceProviderConfig", "ResourceTypes", "Schemas", "Bulk", ".search",
+// routes are the templates of the paths that a log line may show, by their
+// first segment: the endpoints of RFC 7644 section 3.2.
+var routes = map[string][3]string{
+	"Users":                 {"/Users", "/Users/{id}", "/Users/{id}/{more}"},
+	"Groups":                {"/Groups", "/Groups/{id}", "/Groups/{id}/{more}"},
+	"Me":                    {"/Me", "/Me/{id}", "/Me/{id}/{more}"},
+	"ServiceProviderConfig": {"/ServiceProviderConfig", "/ServiceProviderConfig/{id}", "/ServiceProviderConfig/{id}/{more}"},
+	"ResourceTypes":         {"/ResourceTypes", "/ResourceTypes/{id}", "/ResourceTypes/{id}/{more}"},
+	"Schemas":               {"/Schemas", "/Schemas/{id}", "/Schemas/{id}/{more}"},
+	"Bulk":                  {"/Bulk", "/Bulk/{id}", "/Bulk/{id}/{more}"},
+	".search":               {"/.search", "/.search/{id}", "/.search/{id}/{more}"},
 }
+
+// otherRoute is the template of every other path.
+var otherRoute = [3]string{"/{other}", "/{other}/{id}", "/{other}/{id}/{more}"}
 
 // route is the template of a resource path, without ids: "/Users/{id}".
 func route(resource string) string {
-	segments := strings.Split(strings.TrimPrefix(resource, "/"), "/")
-	if segments[0] == "" {
+	first, rest, deeper := strings.Cut(strings.TrimPrefix(resource, "/"), "/")
+	if first == "" {
 		return "/"
 	}
-	if !slices.Contains(resources, segments[0]) {
-		segments[0] = "{other}"
+	templates, ok := routes[first]
+	if !ok {
+		templates = otherRoute
 	}
-	template := "/" + segments[0]
-	if len(segments) > 1 {
-		template += "/{id}"
+	switch {
+	case !deeper:
+		return templates[0]
+	case !strings.Contains(rest, "/"):
+		return templates[1]
 	}
-	if len(segments) > 2 {
-		template += "/{more}"
-	}
-	return template
+	return templates[2]
 }

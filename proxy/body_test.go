@@ -196,17 +196,19 @@ func TestBackendThatIsTooSlowIs504(t *testing.T) {
 
 // The deadline is the whole call's: a body that trickles past it breaks off.
 func TestDeadlineInTheBodyCutsTheAnswer(t *testing.T) {
-	w := newWorld(t, setup{timeout: 300 * time.Millisecond, answer: func(rw http.ResponseWriter, r *http.Request) {
-		_, _ = io.WriteString(rw, "begin")
-		_ = http.NewResponseController(rw).Flush()
-		<-r.Context().Done()
-	}})
-	got := w.call(t, "GET", "/scim/Users", "")
-	if got.StatusCode != 200 || got.body != "begin" || got.err == nil {
-		t.Errorf("%d %q, error %v; want an error", got.StatusCode, got.body, got.err)
-	}
-	if line := w.line(t); line["class"] != "timeout" {
-		t.Errorf("log line %v", line)
+	for _, http1 := range []bool{true, false} {
+		w := newWorld(t, setup{http1: http1, timeout: 300 * time.Millisecond, answer: func(rw http.ResponseWriter, r *http.Request) {
+			_, _ = io.WriteString(rw, "begin")
+			_ = http.NewResponseController(rw).Flush()
+			<-r.Context().Done()
+		}})
+		got := w.call(t, "GET", "/scim/Users", "")
+		if got.StatusCode != 200 || got.body != "begin" || got.err == nil {
+			t.Errorf("http1=%v: %d %q, error %v; want an error", http1, got.StatusCode, got.body, got.err)
+		}
+		if line := w.line(t); line["class"] != "timeout" {
+			t.Errorf("http1=%v: log line %v", http1, line)
+		}
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"net/http"
-	"regexp"
 	"slices"
 	"time"
 
@@ -120,14 +119,27 @@ func (x *exchange) clientGone() bool {
 	return x.request.Context().Err() != nil
 }
 
-// safeID is what a request id may look like to be logged and sent back.
-var safeID = regexp.MustCompile(`^[0-9A-Za-z._-]{1,64}$`)
+// maxID is the longest request id that is taken over, in bytes.
+const maxID = 64
+
+// isSafeID reports whether a request id of a client's can be logged and sent
+// back: letters, digits, dot, underscore and hyphen.
+func isSafeID(id string) bool {
+	for i := range len(id) {
+		switch b := id[i]; {
+		case '0' <= b && b <= '9', 'a' <= b && b <= 'z', 'A' <= b && b <= 'Z', b == '.', b == '_', b == '-':
+		default:
+			return false
+		}
+	}
+	return 0 < len(id) && len(id) <= maxID
+}
 
 // requestID is the host's invocation id, else the client's X-Request-Id, else
 // a random one.
 func requestID(header http.Header) string {
 	for _, name := range []string{invocationHeader, "X-Request-Id"} {
-		if id := header.Get(name); safeID.MatchString(id) {
+		if id := header.Get(name); isSafeID(id) {
 			return id
 		}
 	}
@@ -136,31 +148,35 @@ func requestID(header http.Header) string {
 
 // log writes the exchange's one line. It runs also when the handler panics.
 func (x *exchange) log(logger *zap.Logger) {
-	entry := logger.Check(x.level, "exchange")
-	if entry == nil {
-		return
+	if entry := logger.Check(x.level, "exchange"); entry != nil {
+		entry.Write(zap.Inline(x))
 	}
-	fields := []zap.Field{
-		zap.String("request_id", x.id), zap.String("method", x.method), zap.String("route", x.route),
-		zap.Int("status", x.status),
-		milliseconds("total_ms", time.Since(x.started)),
-		milliseconds("backend_ms", x.backendTime), milliseconds("secret_ms", x.secretTime),
-		zap.Int64("bytes_in", x.body.count()), zap.Int64("bytes_out", x.written),
-		zap.Stringer("caller", x.caller), zap.Stringer("credential", x.credential),
-	}
+}
+
+// MarshalLogObject adds the allow-listed keys, and no others, to the log line.
+func (x *exchange) MarshalLogObject(line zapcore.ObjectEncoder) error {
+	line.AddString("request_id", x.id)
+	line.AddString("method", x.method)
+	line.AddString("route", x.route)
+	line.AddInt("status", x.status)
+	line.AddFloat64("total_ms", milliseconds(time.Since(x.started)))
+	line.AddFloat64("backend_ms", milliseconds(x.backendTime))
+	line.AddFloat64("secret_ms", milliseconds(x.secretTime))
+	line.AddInt64("bytes_in", x.body.count())
+	line.AddInt64("bytes_out", x.written)
+	line.AddString("caller", x.caller.String())
+	line.AddString("credential", x.credential.String())
 	if x.replayed {
-		fields = append(fields, zap.Bool("replayed", true))
+		line.AddBool("replayed", true)
 	}
-	for _, optional := range []struct{ key, value string }{
+	for _, optional := range [...]struct{ key, value string }{
 		{"class", x.class}, {"cause", x.cause}, {"remedy", x.remedy},
 	} {
 		if optional.value != "" {
-			fields = append(fields, zap.String(optional.key, optional.value))
+			line.AddString(optional.key, optional.value)
 		}
 	}
-	entry.Write(fields...)
+	return nil
 }
 
-func milliseconds(key string, d time.Duration) zap.Field {
-	return zap.Float64(key, float64(d.Microseconds())/1000)
-}
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -50,7 +50,7 @@ func TestRefusedCallIsRepeatedOnceWithAFreshCredential(t *testing.T) {
 			if len(w.requests()) != 2 {
 				t.Errorf("%s: the backend saw %d requests, want 2", method, len(w.requests()))
 			}
-			lines := w.logs.FilterMessage("exchange").FilterField(boolField("replayed")).All()
+			lines := w.linesWith("replayed", true)
 			if len(lines) != 1 || lines[0].ContextMap()["credential"] != identity("rotated") {
 				t.Errorf("%s: lines of replayed calls: %v", method, lines)
 			}
@@ -81,7 +81,7 @@ func TestRefusedCredentialIs502(t *testing.T) {
 		if len(w.requests()) != test.calls {
 			t.Errorf("%s: the backend saw %d requests, want %d", name, len(w.requests()), test.calls)
 		}
-		lines := w.logs.FilterMessage("exchange").FilterField(stringField("class", "credential_refused")).All()
+		lines := w.linesWith("class", "credential_refused")
 		if len(lines) != 1 || lines[0].Level.String() != "error" {
 			t.Errorf("%s: lines %v", name, lines)
 		}

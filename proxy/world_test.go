@@ -292,6 +292,9 @@ func (w *world) warm(t *testing.T) {
 	}
 }
 
-func boolField(key string) zap.Field { return zap.Bool(key, true) }
-
-func stringField(key, value string) zap.Field { return zap.String(key, value) }
+// linesWith returns the exchange lines whose key has the value.
+func (w *world) linesWith(key string, value any) []observer.LoggedEntry {
+	return w.logs.FilterMessage("exchange").Filter(func(line observer.LoggedEntry) bool {
+		return line.ContextMap()[key] == value
+	}).All()
+}

@@ -26,11 +26,13 @@ type Secret struct {
 type content struct {
 	value  string
 	digest [sha256.Size]byte
+	id     string // what String returns, of use in each log line
 }
 
 // NewSecret wraps a value.
 func NewSecret(value string) Secret {
-	hidden := &content{value: value, digest: sha256.Sum256([]byte(value))}
+	digest := sha256.Sum256([]byte(value))
+	hidden := &content{value: value, digest: digest, id: "sha256:" + hex.EncodeToString(digest[:4])}
 	return Secret{&hidden}
 }
 
@@ -50,7 +52,7 @@ func (s Secret) String() string {
 	if s.content == nil {
 		return "none"
 	}
-	return "sha256:" + hex.EncodeToString((*s.content).digest[:4])
+	return (*s.content).id
 }
 
 // Format writes String's result for every verb and flag.

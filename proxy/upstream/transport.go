@@ -38,6 +38,10 @@ const (
 	// maxIdle is how many idle connections are kept, more than one instance
 	// is ever given calls at once.
 	maxIdle = 256
+	// maxReceive bounds what HTTP/2 buffers of one answer while the client is
+	// slow, in bytes; net/http's own 4 MiB shows in the memory of a small
+	// instance.
+	maxReceive = 1 << 20
 	// maxHeader bounds the backend's response header, in bytes.
 	maxHeader = 64 << 10
 )
@@ -67,7 +71,9 @@ func NewTransport(options Options) *Transport {
 	transport.DialTLSContext = d.dialTLS
 	transport.DisableCompression = true
 	transport.ForceAttemptHTTP2 = true
-	transport.HTTP2 = &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout}
+	transport.HTTP2 = &http.HTTP2Config{
+		SendPingTimeout: pingAfter, PingTimeout: pingTimeout, MaxReceiveBufferPerStream: maxReceive,
+	}
 	transport.IdleConnTimeout = idleTimeout
 	transport.MaxIdleConns = maxIdle
 	transport.MaxIdleConnsPerHost = maxIdle
