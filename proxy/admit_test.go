@@ -166,7 +166,7 @@ func TestLogLineOfAnExchange(t *testing.T) {
 		delete(got, key)
 	}
 	want := map[string]any{
-		"level": "info", "request_id": "inv-1", "method": "PATCH", "route": "/Users/{id}", "status": int64(200),
+		"level": "info", "request_id": "inv-1", "method": "PATCH", "route": "/Users/{id}", "status": 200,
 		"bytes_in": int64(17), "bytes_out": int64(len(emptyList)),
 		"caller": identity(entraToken), "credential": identity(backendToken),
 	}
