@@ -51,8 +51,9 @@ clean: ## remove what was built; local settings in build/ stay
 
 # -buildvcs=false: in a clone that someone else owns (a container, CI) git
 # refuses to answer and the build would stop. The version is handler/VERSION.
+# CGO_ENABLED=0: as in the package, and no C compiler needed.
 handler: need-go
-	$(GO) build -buildvcs=false -o bin/handler ./handler
+	CGO_ENABLED=0 $(GO) build -buildvcs=false -o bin/handler ./handler
 
 # go version, not go env: in this module an older go refuses `go env` with
 # words of its own.
