@@ -15,11 +15,17 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log"
+	"net"
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"syscall"
+	"time"
+
+	"go.uber.org/zap"
 )
 
 // Exit statuses, after sysexits.h where that has one.
@@ -57,11 +63,29 @@ func tuneMemory(environment map[string]string) {
 // run is the process from settings to exit status.
 func run(ctx context.Context, environment map[string]string, stdout, stderr io.Writer) int {
 	s, found := parseSettings(environment)
+	if len(found.problems) == 0 {
+		// No I/O: the SDK only looks at the variables that it knows itself.
+		if err := s.openVault(); err != nil {
+			found.problems = append(found.problems, problem{"KEY_VAULT_URL", err.Error(), "variables that the Azure SDK accepts"})
+		}
+	}
 	if len(found.problems) > 0 && !found.azure {
 		found.print(stderr)
 		return exitSettings
 	}
-	return serve(ctx, s, found, newLogger(stdout, s.LogLevel.Level))
+	logger := newLogger(stdout, s.LogLevel.Level)
+	// net/http's transport knows no other log than the process's.
+	log.SetFlags(0)
+	log.SetOutput(scrubbed{logger})
+	// First of all: the Functions host waits until somebody listens.
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(s.port))))
+	if err != nil {
+		logger.Error("cannot listen; is another process on the port?", zap.Uint16("port", s.port), zap.Error(err))
+		return exitFailure
+	}
+	handler, secrets := assemble(s, found, logger)
+	return serve(ctx, listener, newServer(handler, time.Duration(s.BackendTimeout)), secrets, logger)
 }
 
 // print writes the warnings and problems, a line each, and a last line that

@@ -5,7 +5,6 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"strconv"
 	"sync"
 	"time"
 
@@ -25,28 +24,24 @@ const (
 	writeSlack = 10 * time.Second
 )
 
-// serve listens first, because the Functions host waits for that, and only
-// then reads secrets. It returns the exit status.
-func serve(ctx context.Context, s settings, found report, logger *zap.Logger) int {
-	// net/http's transport knows no other log than the process's.
-	log.SetFlags(0)
-	log.SetOutput(scrubbed{logger})
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(s.port))))
-	if err != nil {
-		logger.Error("cannot listen on 127.0.0.1; is another process on the port?", zap.Uint16("port", s.port))
-		return exitFailure
-	}
-	handler, secrets := assemble(s, found, logger)
-	server := &http.Server{
+// newServer makes the server, for calls that take up to timeout. How long a
+// body may take is the handler's business: the server's own ReadTimeout would
+// also end calls that wait for the backend.
+func newServer(handler http.Handler, timeout time.Duration) *http.Server {
+	return &http.Server{
 		Handler:                      handler,
 		ReadHeaderTimeout:            headerLimit,
-		WriteTimeout:                 time.Duration(s.BackendTimeout) + writeSlack,
+		WriteTimeout:                 timeout + writeSlack,
 		IdleTimeout:                  idleLimit,
 		MaxHeaderBytes:               maxHeader,
 		ErrorLog:                     log.Default(),
 		DisableGeneralOptionsHandler: true,
 	}
+}
+
+// serve serves until ctx ends, and then lets calls in flight finish. It reads
+// the secrets meanwhile. It returns the exit status.
+func serve(ctx context.Context, listener net.Listener, server *http.Server, secrets []func(context.Context), logger *zap.Logger) int {
 	var running sync.WaitGroup
 	failed := make(chan error, 1)
 	running.Go(func() { failed <- server.Serve(listener) }) // ends with Shutdown or Close below
@@ -61,7 +56,7 @@ func serve(ctx context.Context, s settings, found report, logger *zap.Logger) in
 		return exitFailure
 	case <-ctx.Done():
 	}
-	logger.Info("stopping: calls in flight may finish", zap.Duration("limit", drainLimit))
+	logger.Info("stopping: calls in flight may finish", zap.String("limit", drainLimit.String()))
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainLimit)
 	defer cancel()
 	if err := server.Shutdown(drain); err != nil {
@@ -73,24 +68,19 @@ func serve(ctx context.Context, s settings, found report, logger *zap.Logger) in
 	return exitOK
 }
 
-// assemble builds what answers: the proxy, or with bad settings, which only in
-// Azure come this far, its stand-in. It also returns the first reads of the
+// assemble builds what answers: the proxy, or its stand-in with bad settings,
+// which only in Azure come this far. It also returns the first reads of the
 // secrets.
 func assemble(s settings, found report, logger *zap.Logger) (http.Handler, []func(context.Context)) {
 	for _, warning := range found.warnings {
 		logger.Warn(warning)
 	}
-	if len(found.problems) == 0 {
-		handler, secrets, err := newProxy(s, logger)
-		if err == nil {
-			return handler, secrets
-		}
-		// The SDK refuses what it finds in Azure's own variables.
-		logger.Error("the proxy cannot start", zap.Error(err))
-	}
 	for _, problem := range found.problems {
 		logger.Error("bad setting", zap.String("setting", problem.setting),
 			zap.String("found", problem.found), zap.String("expected", problem.expected))
 	}
-	return proxy.Misconfigured(logger), nil
+	if len(found.problems) > 0 {
+		return proxy.Misconfigured(logger), nil
+	}
+	return newProxy(s, logger)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -24,21 +25,39 @@ import (
 // backendURL is an absolute http or https URL.
 type backendURL struct{ *url.URL }
 
+// ambiguousPath finds a dot segment, an empty one or a NUL in an escaped path:
+// what one server reads as another path than the next.
+var ambiguousPath = regexp.MustCompile(`(?i)/(\.|%2e){1,2}(/|$)|//|%00`)
+
 func (b *backendURL) UnmarshalText(text []byte) error {
-	parsed, err := url.Parse(string(text))
-	switch {
-	case err != nil:
-		// Not shown: it may hold a password.
-		return errors.New("a text that is no URL")
-	case parsed.User != nil:
-		return fmt.Errorf("%q with a user name", parsed.Redacted())
-	case parsed.Scheme != "https" && parsed.Scheme != "http", parsed.Hostname() == "",
-		parsed.RawQuery != "", parsed.ForceQuery, parsed.Fragment != "", !validPort(parsed.Port()),
-		strings.Contains(parsed.Path, "//"):
-		return fmt.Errorf("%q", parsed)
+	parsed, err := parseURL(text)
+	if err != nil {
+		return err
+	}
+	if parsed.Scheme != "https" && parsed.Scheme != "http" || ambiguousPath.MatchString(parsed.EscapedPath()) {
+		return fmt.Errorf("%q", text)
 	}
 	b.URL = parsed
 	return nil
+}
+
+// parseURL parses an absolute URL of scheme, host and path. Its errors do not
+// show a text that may hold a secret, in a user name or a query.
+func parseURL(text []byte) (*url.URL, error) {
+	parsed, err := url.Parse(string(text))
+	switch {
+	case err != nil:
+		return nil, errors.New("a text that is no URL")
+	case parsed.User != nil:
+		return nil, errors.New("a URL with a user name")
+	case bytes.ContainsAny(text, "?#"):
+		return nil, errors.New("a URL with a query or a fragment")
+	case parsed.Scheme == "", parsed.Opaque != "":
+		return nil, errors.New("a text that is no absolute URL")
+	case parsed.Hostname() == "", strings.HasSuffix(parsed.Host, ":"), !validPort(parsed.Port()):
+		return nil, fmt.Errorf("%q", text)
+	}
+	return parsed, nil
 }
 
 // validPort reports whether the port of a URL can be dialled; "" is the
@@ -89,8 +108,8 @@ func (s *secret) resolve(environment map[string]string, validate func(token.Secr
 }
 
 // variableName is what a variable's name usually looks like; any other target
-// of an env: reference may be a secret by mistake.
-var variableName = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
+// of an env: reference may be a secret by mistake, in base32 for example.
+var variableName = regexp.MustCompile(`^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$`)
 
 func harmless(name string) string {
 	if variableName.MatchString(name) {
@@ -166,15 +185,12 @@ func (o *origin) UnmarshalText(text []byte) error {
 // parseOrigin parses an origin with one of the schemes; a single slash as path
 // does not count.
 func parseOrigin(text []byte, schemes ...string) (string, error) {
-	parsed, err := url.Parse(string(text))
-	switch {
-	case err != nil:
-		return "", errors.New("a text that is no URL")
-	case parsed.User != nil:
-		return "", fmt.Errorf("%q with a user name", parsed.Redacted())
+	parsed, err := parseURL(text)
+	if err != nil {
+		return "", err
 	}
 	for _, scheme := range schemes {
-		if bare := scheme + "://" + parsed.Host; parsed.Hostname() != "" && validPort(parsed.Port()) && (string(text) == bare || string(text) == bare+"/") {
+		if bare := scheme + "://" + parsed.Host; string(text) == bare || string(text) == bare+"/" {
 			return bare, nil
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,10 +25,7 @@ var version = strings.TrimSpace(versionFile)
 
 // newProxy wires the proxy up. It reads no secret; it returns the functions
 // that do so for the first time.
-func newProxy(s settings, logger *zap.Logger) (http.Handler, []func(context.Context), error) {
-	if err := s.openVault(); err != nil {
-		return nil, nil, err
-	}
+func newProxy(s settings, logger *zap.Logger) (http.Handler, []func(context.Context)) {
 	inbound := token.NewCache(token.ReadCredentials(s.EntraToken.source), logger.With(zap.String("setting", "ENTRA_TOKEN")))
 	outbound := token.NewCache(token.ReadCredentials(s.BackendToken.source), logger.With(zap.String("setting", "BACKEND_TOKEN")))
 	reads := []func(context.Context){first(inbound), first(outbound)}
@@ -53,12 +51,18 @@ func newProxy(s settings, logger *zap.Logger) (http.Handler, []func(context.Cont
 		Inbound:   inbound, Outbound: outbound,
 		Transport: upstream.NewTransport(edge), Explain: explain, Log: logger,
 	})
-	return handler, reads, err
+	if err != nil {
+		// What New checks, the settings' own checks guarantee.
+		panic(err)
+	}
+	return handler, reads
 }
 
-// openVault gives the keyvault references their sources.
+// openVault gives the keyvault references, if there are any, their sources.
 func (s *settings) openVault() error {
-	if s.KeyVaultURL == "" {
+	references := []*secret{&s.EntraToken, &s.BackendToken, &s.BackendCA}
+	references = slices.DeleteFunc(references, func(reference *secret) bool { return reference.Kind() != token.KeyVault })
+	if len(references) == 0 {
 		return nil
 	}
 	vault, err := keyvault.New(keyvault.Options{
@@ -67,10 +71,8 @@ func (s *settings) openVault() error {
 	if err != nil {
 		return err
 	}
-	for _, setting := range []*secret{&s.EntraToken, &s.BackendToken, &s.BackendCA} {
-		if setting.Kind() == token.KeyVault {
-			setting.source = vault.Secret(setting.Target())
-		}
+	for _, reference := range references {
+		reference.source = vault.Secret(reference.Target())
 	}
 	return nil
 }

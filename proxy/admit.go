@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"example.com/entra-scim-proxy/proxy/token"
 )
@@ -48,11 +49,13 @@ func resourcePath(escaped, prefix string) (string, error) {
 // plainSegment reports whether an escaped path segment means the same to every
 // parser.
 func plainSegment(segment string) bool {
-	if strings.ContainsAny(segment, ";\\") {
+	if strings.ContainsAny(segment, ";#") {
 		return false
 	}
 	decoded, err := url.PathUnescape(segment)
-	if err != nil || decoded == "." || decoded == ".." {
+	// Bytes that are not UTF-8 are an overlong dot or slash to some parsers
+	// (RFC 3629 section 10).
+	if err != nil || decoded == "." || decoded == ".." || !utf8.ValidString(decoded) {
 		return false
 	}
 	for i := range len(decoded) {
@@ -105,7 +108,8 @@ var strippedKeys = []string{"aadoptscim062020", "azureadscimpatch062020", "azure
 // into an unfiltered one. It returns the raw query without the stripped keys,
 // the rest byte for byte, and whether a key was cut.
 func forwardedQuery(raw string) (query string, cut bool, err error) {
-	if _, err := url.ParseQuery(raw); err != nil {
+	// To a parser that knows fragments, what follows a raw # is none of it.
+	if _, err := url.ParseQuery(raw); err != nil || strings.Contains(raw, "#") {
 		return "", false, errQuery
 	}
 	pairs := strings.Split(raw, "&")

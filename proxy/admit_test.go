@@ -42,6 +42,8 @@ func TestPathAttacksAreRefused(t *testing.T) {
 			"/scim/Users/a%2fb", "/scim/Users/a%2Fb", "/scim/Users/a%5cb", "/scim/Users/a%5Cb", `/scim/Users/a\b`, `/scim/..\admin`,
 			"/scim/Users/a%00", "/scim/Users/a%0d%0aX-Evil:1", "/scim/Users/%7f", "/scim/Users;x=1", "/scim;a/Users", "/scim/Users/1;", "/scim/..;/admin",
 			"/scim/%252e%252e/admin", "/scim/Users/a%252fb", "/scim/Users/%2541", "/scim/Users/%25%34%31",
+			// RFC 3629 section 10: overlong forms of dot and slash.
+			"/scim/%c0%ae%c0%ae/admin", "/scim/Users/a%c0%afb", "/scim/Users/%ff", "/scim/Users/\xff", "/scim/Users/1#/x", "/scim/Users#",
 			"http://evil.example.com/scim/../admin", "/elsewhere/../scim/Users",
 		},
 		404: {
@@ -64,7 +66,7 @@ func TestPathAttacksAreRefused(t *testing.T) {
 // a filtered list into an unfiltered one.
 func TestQueriesThatDoNotParseAreRefused(t *testing.T) {
 	for _, query := range []string{
-		`filter=userName+eq+"a;b"&count=2`, "a=%", "a=%4", "a=%zz", "%zz=1", "a;b", "filter=%22a%22;count=1",
+		`filter=userName+eq+"a;b"&count=2`, "a=%", "a=%4", "a=%zz", "%zz=1", "a;b", "filter=%22a%22;count=1", "#filter=x", "filter=a#b",
 		// CVE-2026-39825: parameters past the parser's limit of 10,000.
 		strings.Repeat("a&", 10001) + "filter=x",
 	} {

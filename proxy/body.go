@@ -14,9 +14,14 @@ import (
 // with 401 can be repeated. Entra's are a few KiB.
 const holdLimit = 64 << 10
 
-// bodyLimit bounds how long a body may take to arrive, if the call's own
-// deadline is not shorter.
-const bodyLimit = 30 * time.Second
+const (
+	// bodyLimit bounds how long a body may take to arrive, if the call's own
+	// deadline is not shorter.
+	bodyLimit = 30 * time.Second
+	// lingerLimit bounds how long a refused client may go on sending: enough
+	// for it to read the answer, before the connection is closed.
+	lingerLimit = time.Second
+)
 
 // requestBody is the client's body. The transport may read it in another
 // goroutine than the one that serves the call, even after an answer has come.
@@ -24,6 +29,7 @@ type requestBody struct {
 	body   io.Reader
 	length int64 // -1: unknown
 	limit  int64
+	late   time.Time // when it should be here; zero: there is none
 	read   atomic.Int64
 	ended  atomic.Bool
 	closed atomic.Bool
@@ -33,9 +39,21 @@ type requestBody struct {
 	held []byte // nil: it streams
 }
 
-func newRequestBody(r *http.Request) *requestBody {
+// newRequestBody gives the body, if there is one, its deadline: from here on,
+// so that also a call that is refused unread cannot hold the connection.
+func newRequestBody(w http.ResponseWriter, r *http.Request, started time.Time, limit time.Duration) *requestBody {
 	b := &requestBody{body: r.Body, length: r.ContentLength}
-	b.ended.Store(r.ContentLength == 0)
+	if b.length == 0 {
+		b.ended.Store(true)
+		return b
+	}
+	b.late = started.Add(limit)
+	connection := http.NewResponseController(w)
+	// A writer without deadlines, as in a test, is no reason to refuse.
+	_ = connection.SetReadDeadline(b.late)
+	// The deadline goes once the body is here: the server reads on to notice
+	// when the client leaves, and would take a timeout for that.
+	b.atEnd = func() { _ = connection.SetReadDeadline(time.Time{}) }
 	return b
 }
 
@@ -50,8 +68,9 @@ func (b *requestBody) Read(buffer []byte) (int, error) {
 	case total > b.limit:
 		return n, b.fail(errBodyTooLarge)
 	case err == io.EOF || total == b.length:
-		if !b.ended.Swap(true) {
+		if !b.ended.Load() {
 			b.atEnd()
+			b.ended.Store(true)
 		}
 	case err != nil:
 		return n, b.fail(errBodyIncomplete)
@@ -76,23 +95,13 @@ func (b *requestBody) count() int64 { return b.read.Load() }
 
 // holdBody prepares the body for the backend: a short one of known length is
 // read now, any other will stream.
-func (x *exchange) holdBody(limit int64, timeout time.Duration) error {
+func (x *exchange) holdBody(limit int64) error {
 	b := x.body
-	if b.length == 0 {
-		return nil
-	}
 	if b.length > limit {
 		return errBodyTooLarge
 	}
 	b.limit = limit
-	// The deadline goes once the body is here: the server reads on to notice
-	// when the client leaves, and would take a timeout for that.
-	connection := http.NewResponseController(x.ResponseWriter)
-	b.atEnd = func() { _ = connection.SetReadDeadline(time.Time{}) }
-	if err := connection.SetReadDeadline(x.started.Add(min(bodyLimit, timeout))); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return errBodyIncomplete
-	}
-	if b.length < 0 || b.length > holdLimit {
+	if b.length <= 0 || b.length > holdLimit {
 		return nil
 	}
 	b.held = make([]byte, b.length)
@@ -102,18 +111,22 @@ func (x *exchange) holdBody(limit int64, timeout time.Duration) error {
 	return nil
 }
 
-// sendBody gives the body to the outgoing request.
-func (x *exchange) sendBody(out *http.Request) {
-	switch b := x.body; {
+// outgoing returns the body for the backend, anew for each call; nil if there is
+// none. It does not come with a GetBody: over HTTP/2 net/http would send a call
+// again that the backend broke off, whatever its method
+// (TestBrokenCallIsNotRepeated).
+func (b *requestBody) outgoing() io.ReadCloser {
+	switch {
 	case b.length == 0:
-		out.Body = nil
+		return nil
 	case b.held != nil:
-		out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.held)), nil }
-		out.Body, _ = out.GetBody() // never fails
-	default:
-		out.Body = b
+		return io.NopCloser(bytes.NewReader(b.held))
 	}
+	return b
 }
+
+// repeatable reports whether outgoing can be called twice.
+func (b *requestBody) repeatable() bool { return b.length == 0 || b.held != nil }
 
 // bodyPending reports whether some of the client's body has not been read.
 func (x *exchange) bodyPending() bool { return !x.body.ended.Load() }
@@ -122,6 +135,10 @@ func (x *exchange) bodyPending() bool { return !x.body.ended.Load() }
 func (x *exchange) bodyError() error {
 	if err := x.body.failed.Load(); err != nil {
 		return *err
+	}
+	// The server ends the request's context before the failed Read returns.
+	if x.clientGone() && x.bodyPending() && time.Now().After(x.body.late) {
+		return errBodyIncomplete
 	}
 	return nil
 }

@@ -21,6 +21,7 @@ const invocationHeader = "X-Azure-Functions-Invocationid"
 const (
 	classClientGone = "client_gone"
 	classCut        = "backend_cut"
+	classInternal   = "internal"
 )
 
 // exchange is one call on its way through the proxy: the response writer that
@@ -47,6 +48,8 @@ type exchange struct {
 	replayed bool
 	answered *answerBody
 
+	abort func(error) // ends the call to the backend; nil if nothing may
+
 	secretTime, backendTime time.Duration
 
 	class, cause, remedy string
@@ -61,9 +64,9 @@ func exchangeOf(ctx context.Context) *exchange {
 	return ctx.Value(exchangeKey{}).(*exchange)
 }
 
-func newExchange(w http.ResponseWriter, r *http.Request) *exchange {
+func newExchange(w http.ResponseWriter, r *http.Request, limit time.Duration) *exchange {
 	x := &exchange{ResponseWriter: w, request: r, started: time.Now(), id: requestID(r.Header), level: zapcore.InfoLevel}
-	x.body = newRequestBody(r)
+	x.body = newRequestBody(w, r, x.started, limit)
 	if slices.Contains(methods, r.Method) {
 		x.method = r.Method
 	}
@@ -104,11 +107,10 @@ func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 
 // refuse answers with a problem of ours.
 func (x *exchange) refuse(found problem) {
-	header := x.Header()
-	clear(header)
 	if x.bodyPending() {
 		// Without it the answer waits behind the server's drain of the body.
-		header.Set("Connection", "close")
+		x.Header().Set("Connection", "close")
+		_ = http.NewResponseController(x.ResponseWriter).SetReadDeadline(time.Now().Add(lingerLimit))
 	}
 	// If the write fails, the client has left and nobody is there to be told.
 	_ = found.write(x, x.id)

@@ -274,6 +274,15 @@ func TestRedirectsBecome502AndOtherStatusesPass(t *testing.T) {
 	}
 }
 
+// What a client says about its connection is between it and the proxy.
+func TestOddUpgradeIsIgnored(t *testing.T) {
+	w := newWorld(t, setup{})
+	got := w.call(t, "GET", "/scim/Users", "", "Connection: Upgrade, If-Match", "Upgrade: canary\x80", "If-Match: *", "TE: trailers")
+	if seen := w.one(t); got.StatusCode != 200 || seen.Header.Get("Upgrade") != "" || seen.Header.Get("If-Match") != "*" || seen.Header.Get("Te") != "" {
+		t.Errorf("%d, the backend got %v", got.StatusCode, w.one(t).Header)
+	}
+}
+
 // Statuses outside of 200 to 599 would panic in the server or mean nothing.
 func TestImpossibleAnswersBecome502(t *testing.T) {
 	for _, text := range []string{

@@ -57,7 +57,7 @@ var problems = []problem{
 	{errMethod, "method", http.StatusMethodNotAllowed, "",
 		"The method is not one of " + allowedMethods + ".", zap.WarnLevel},
 	{errPath, "path", http.StatusBadRequest, "",
-		"The path holds a dot segment, an encoded slash, backslash or percent sign, a parameter or a control character.", zap.WarnLevel},
+		"The path holds a dot segment, an encoded slash, backslash or percent sign, a parameter, a fragment, a control character or bytes that are not UTF-8.", zap.WarnLevel},
 	{errOutside, "not_found", http.StatusNotFound, "",
 		"There is no SCIM service at this path; check the Tenant URL.", zap.WarnLevel},
 	{errUnauthorized, "unauthorized", http.StatusUnauthorized, "",
@@ -82,8 +82,7 @@ var problems = []problem{
 		"The TLS connection from the proxy to the identity backend failed.", zap.ErrorLevel},
 	{ErrUnreachable, "unreachable", http.StatusBadGateway, "",
 		"The identity backend cannot be reached.", zap.ErrorLevel},
-	{ErrBadAnswer, "bad_answer", http.StatusBadGateway, "",
-		"The identity backend sent no usable answer.", zap.ErrorLevel},
+	// ErrBadAnswer, and what nobody thought of.
 	{nil, "bad_answer", http.StatusBadGateway, "",
 		"The identity backend sent no usable answer.", zap.ErrorLevel},
 }

@@ -63,6 +63,7 @@ type Fault struct {
 type Proxy struct {
 	options  Options
 	basePath string // Backend's, escaped, without trailing slash
+	bodyTime time.Duration
 	reverse  *httputil.ReverseProxy
 }
 
@@ -81,7 +82,10 @@ func New(options Options) (*Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("proxy: %w", err)
 	}
-	p := &Proxy{options: options, basePath: strings.TrimSuffix(options.Backend.EscapedPath(), "/")}
+	p := &Proxy{
+		options: options, basePath: strings.TrimSuffix(options.Backend.EscapedPath(), "/"),
+		bodyTime: min(bodyLimit, options.Timeout),
+	}
 	p.reverse = &httputil.ReverseProxy{
 		Rewrite:        p.rewrite,
 		Transport:      &swap{next: options.Transport, outbound: options.Outbound},
@@ -100,7 +104,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if IsPing(r) {
 		return // 200 with an empty body
 	}
-	x := newExchange(w, r)
+	x := newExchange(w, r, p.bodyTime)
 	defer p.close(x)
 	ctx, cancel := context.WithDeadline(context.WithValue(r.Context(), exchangeKey{}, x), x.started.Add(p.options.Timeout))
 	defer cancel()
@@ -113,6 +117,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// whole (TestCutBackendBodyReachesTheClientCut).
 	admitted := r.WithContext(ctx)
 	admitted.Body = x.body
+	// Filtered here, because httputil.ReverseProxy acts on Connection, Upgrade
+	// and TE before rewrite sees the header.
+	admitted.Header = forwardedHeader(r.Header)
 	p.reverse.ServeHTTP(x, admitted)
 	x.complete = true
 }
@@ -123,7 +130,7 @@ func (p *Proxy) prepare(ctx context.Context, x *exchange, r *http.Request) error
 	if err := p.admit(ctx, x, r); err != nil {
 		return err
 	}
-	if err := x.holdBody(p.options.MaxBody, p.options.Timeout); err != nil {
+	if err := x.holdBody(p.options.MaxBody); err != nil {
 		return err
 	}
 	credentials, err := x.secret(ctx, p.options.Outbound)
@@ -163,24 +170,26 @@ func (p *Proxy) rewrite(r *httputil.ProxyRequest) {
 		Opaque: cmp.Or(x.path, "/"), RawQuery: x.query, ForceQuery: x.emptyQuery,
 	}
 	r.Out.Host = p.options.Host
-	r.Out.Header = forwardedHeader(r.Out.Header)
 	// An absent User-Agent would become that of net/http.
 	r.Out.Header.Set("User-Agent", p.options.UserAgent)
 	r.Out.Trailer = nil
-	x.sendBody(r.Out)
+	r.Out.Body = x.body.outgoing()
 }
 
 // modifyResponse refuses the answers that must not reach Entra and filters the
 // header of the others.
 func (p *Proxy) modifyResponse(response *http.Response) error {
 	x := exchangeOf(response.Request.Context())
+	if err := x.bodyError(); err != nil {
+		return err // whatever the backend says, it is not about the whole body
+	}
 	switch response.StatusCode {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
 		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 		return errRedirect
 	case http.StatusForbidden:
 		if !isSCIMError(response) {
-			return errForbidden
+			return cmp.Or(x.answerError(response.Request.Context()), errForbidden)
 		}
 	}
 	if response.StatusCode < 200 || response.StatusCode > 599 {
@@ -206,7 +215,9 @@ func (p *Proxy) fail(x *exchange, err error) {
 	}
 	found := problemOf(err)
 	x.class, x.level, x.cause = found.class, found.level, err.Error()
-	if errors.Is(err, errTransport) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, token.ErrUnavailable) {
+	// Not by what err wraps: a dial that times out is a deadline exceeded, too,
+	// but not the call's.
+	if errors.Is(err, errTransport) && !errors.Is(err, token.ErrUnavailable) {
 		fault := p.options.Explain(err)
 		found = problemOf(fault.Problem)
 		x.class, x.level, x.cause, x.remedy = fault.Class, found.level, fault.Cause, fault.Remedy
@@ -217,25 +228,35 @@ func (p *Proxy) fail(x *exchange, err error) {
 // close names how the exchange ended, if nothing did so yet, and writes its
 // log line.
 func (p *Proxy) close(x *exchange) {
+	if x.abort != nil {
+		x.abort(nil)
+	}
+	var broken error
+	if x.answered != nil {
+		broken = x.answered.broken
+	}
 	switch {
 	case x.class != "":
 	case x.complete && x.status >= http.StatusInternalServerError:
 		x.class, x.level = "backend_error", zap.WarnLevel
 	case x.complete:
-	case x.answered == nil || x.answered.broken == nil || x.clientGone():
+	case x.clientGone():
 		x.class = classClientGone
-	case errors.Is(x.answered.broken, context.DeadlineExceeded):
+	case errors.Is(broken, context.DeadlineExceeded):
 		x.class, x.level = problemOf(context.DeadlineExceeded).class, zap.WarnLevel
+	case broken != nil:
+		x.class, x.level, x.cause = classCut, zap.WarnLevel, p.options.Explain(broken).Cause
 	default:
-		x.class, x.level, x.cause = classCut, zap.WarnLevel, p.options.Explain(x.answered.broken).Cause
+		// A panic: net/http reports it with its stack.
+		x.class, x.level = classInternal, zap.ErrorLevel
 	}
 	x.log(p.options.Log)
 }
 
 // IsPing reports whether r is the Functions host's question whether the
-// handler is up: GET / without an invocation id. It waits for any answer.
+// handler is up: GET / without body and invocation id. It waits for any answer.
 func IsPing(r *http.Request) bool {
-	return r.Method == http.MethodGet && r.URL.Path == "/" && r.Header.Get(invocationHeader) == ""
+	return r.Method == http.MethodGet && r.URL.Path == "/" && r.ContentLength == 0 && r.Header.Get(invocationHeader) == ""
 }
 
 // Misconfigured returns a handler for a process whose settings are bad but
@@ -246,7 +267,7 @@ func Misconfigured(log *zap.Logger) http.Handler {
 		if IsPing(r) {
 			return
 		}
-		x := newExchange(w, r)
+		x := newExchange(w, r, bodyLimit)
 		found := problemOf(errSettings)
 		x.class, x.level = found.class, found.level
 		x.refuse(found)

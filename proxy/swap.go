@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"example.com/entra-scim-proxy/proxy/token"
@@ -50,51 +52,71 @@ func (s *swap) RoundTrip(request *http.Request) (*http.Response, error) {
 }
 
 func (s *swap) send(x *exchange, request *http.Request) (*http.Response, error) {
+	if request.Body == nil && !isSafe(request.Method) {
+		request = x.once(request)
+	}
 	// A RoundTripper must not change the request it is given, but this one is
 	// ours: rewrite made its header.
 	request.Header.Set("Authorization", "Bearer "+x.credential.Reveal())
 	response, err := s.next.RoundTrip(request)
-	if err != nil {
-		if ctxErr := context.Cause(request.Context()); ctxErr != nil {
-			err = ctxErr // what the transport makes of it depends on when it noticed
-		}
-		return nil, fmt.Errorf("%w: %w", errTransport, err)
+	if err == nil {
+		return response, nil
 	}
-	return response, nil
+	switch cause := context.Cause(request.Context()); {
+	case errors.Is(cause, errRepeated):
+		err = cause
+	case cause != nil:
+		// The call itself is over. What the transport makes of that depends on
+		// when it noticed.
+		return nil, cause
+	}
+	return nil, fmt.Errorf("%w: %w", errTransport, err)
+}
+
+func isSafe(method string) bool { return method == http.MethodGet || method == http.MethodHead }
+
+// errRepeated ends a call that net/http was about to send a second time.
+var errRepeated = errors.New("broken off by the backend, and not repeated")
+
+// once keeps net/http from sending a request without a body again after the
+// backend broke the call off: over HTTP/2 it does so whatever the method, and
+// for some errors without end.
+func (x *exchange) once(request *http.Request) *http.Request {
+	ctx, abort := context.WithCancelCause(request.Context())
+	x.abort = abort
+	var sent atomic.Bool
+	return request.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		WroteHeaders: func() { sent.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) {
+			if sent.Load() {
+				abort(errRepeated)
+			}
+		},
+	}))
 }
 
 // repeat sends the call again if there is a credential that the backend has
 // not refused, and a body to send.
 func (s *swap) repeat(x *exchange, request *http.Request, refused *http.Response) (*http.Response, error) {
-	discard(refused)
+	// Unread: a body that trickles would keep the repeat waiting.
+	_ = refused.Body.Close()
 	used := x.credential
 	isRefused := func(have token.Credentials) bool { return have.Current().Equal(used) }
 	start := time.Now()
 	fresh, err := s.outbound.Renew(request.Context(), isRefused)
 	x.secretTime += time.Since(start)
-	if err != nil || isRefused(fresh) || (request.Body != nil && request.GetBody == nil) {
+	if err != nil || isRefused(fresh) || !x.body.repeatable() {
 		return nil, errCredentialRefused
 	}
 	again := request.Clone(request.Context())
-	if request.GetBody != nil {
-		if again.Body, err = request.GetBody(); err != nil {
-			return nil, errCredentialRefused
-		}
-	}
+	again.Body = x.body.outgoing()
 	x.credential, x.replayed = fresh.Current(), true
 	response, err := s.send(x, again)
 	if err == nil && response.StatusCode == http.StatusUnauthorized {
-		discard(response)
+		_ = response.Body.Close()
 		return nil, errCredentialRefused
 	}
 	return response, err
-}
-
-// discard ends a response that nobody will read, so that its connection can
-// serve the next call if the body is short.
-func discard(response *http.Response) {
-	_, _ = io.CopyN(io.Discard, response.Body, 4<<10)
-	_ = response.Body.Close()
 }
 
 // isSCIMError reports whether a response's body is a SCIM Error (RFC 7644
@@ -123,4 +145,15 @@ func isSCIMError(response *http.Response) bool {
 		Schemas []string `json:"schemas"`
 	}
 	return json.NewDecoder(body).Decode(&message) == nil && slices.Contains(message.Schemas, errorSchema)
+}
+
+// answerError returns why the backend's body ended early, nil if it did not.
+func (x *exchange) answerError(ctx context.Context) error {
+	if x.answered.broken == nil {
+		return nil
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", errTransport, x.answered.broken)
 }

@@ -82,7 +82,9 @@ type setup struct {
 	timeout time.Duration
 	maxBody int64
 	http1   bool
-	options func(*proxy.Options)
+	// bodyTime replaces the 30 s that a body may take; zero does not.
+	bodyTime time.Duration
+	options  func(*proxy.Options)
 }
 
 const emptyList = `{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":0,"Resources":[]}`
@@ -131,6 +133,9 @@ func newWorld(t *testing.T, with setup) *world {
 	handler, err := proxy.New(options)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if with.bodyTime > 0 {
+		handler.SetBodyTime(with.bodyTime)
 	}
 	w.address = newServer(t, handler)
 	return w

@@ -146,5 +146,5 @@ func explain(err error) error {
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return errors.New("the vault's certificate is not trusted here; does something on the way intercept TLS?")
 	}
-	return errors.New("key vault could not be read: no identity is available here (locally: az login)")
+	return errors.New("key vault could not be read: no identity is available here (locally: az login), or what answers at KEY_VAULT_URL is no key vault")
 }

@@ -117,6 +117,11 @@ func (c *Cache[T]) wait(ctx context.Context) (T, error) {
 // with the read, loadLimit at the latest.
 func (c *Cache[T]) read() <-chan singleflight.Result {
 	return c.flight.DoChan("", func() (any, error) {
+		// Another read may have ended between the caller's look at the state
+		// and now.
+		if s := c.state.Load(); s.usable() && time.Since(s.read) < freshFor && !c.renewing.Load() {
+			return s.value, nil
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), loadLimit)
 		defer cancel()
 		value, err := c.load(ctx)

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 )
 
 // Source reads the values of one secret from where they are kept.
@@ -45,10 +46,15 @@ type File string
 
 // Read returns the file's content. It fails when the file cannot be read or
 // is over 1 MiB.
-func (f File) Read(context.Context) (Credentials, error) {
-	file, err := os.Open(string(f))
+func (f File) Read(ctx context.Context) (Credentials, error) {
+	// Without O_NONBLOCK, opening a named pipe waits for a writer.
+	file, err := os.OpenFile(string(f), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open file: %w", withoutPath(err))
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		// Pipes take it; files on a disk need none.
+		_ = file.SetReadDeadline(deadline)
 	}
 	// Read only: nothing can be lost by closing it.
 	defer func() { _ = file.Close() }()

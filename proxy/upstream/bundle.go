@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -64,10 +65,17 @@ func parseBundle(bundle []byte, now time.Time) (*Roots, error) {
 	}
 	roots := &Roots{Pool: x509.NewCertPool(), digest: sha256.Sum256(bundle)}
 	trusted := 0
-	for i, block := range blocks(bundle) {
-		cert, err := parseBlock(block)
+	before, blocks := split(bundle)
+	if looksLikePEM.Match(before) {
+		return nil, errors.New("the text before PEM block 1 looks like another block with a broken first line")
+	}
+	for i, block := range blocks {
+		cert, rest, err := parseBlock(block)
 		if err != nil {
 			return nil, fmt.Errorf("PEM block %d: %w", i+1, err)
+		}
+		if looksLikePEM.Match(rest) {
+			return nil, fmt.Errorf("the text after PEM block %d looks like another block with a broken first line", i+1)
 		}
 		warning, use := judge(cert, now)
 		if warning != "" {
@@ -84,30 +92,32 @@ func parseBundle(bundle []byte, now time.Time) (*Roots, error) {
 	return roots, nil
 }
 
-// blocks cuts a bundle in front of each begin marker, so that a broken block
+// looksLikePEM finds what is left of a block that lost its begin marker: a
+// marker of any spelling, or a line of base64 as long as those of a block.
+var looksLikePEM = regexp.MustCompile(`(?i)-(BEGIN|END)[ -]|BEGIN.CERTIFICATE|(?m)^[0-9A-Za-z+/=]{60,}\s*$`)
+
+// split cuts a bundle in front of each begin marker, so that a broken block
 // cannot hide: pem.Decode would silently go on to the next good one.
-func blocks(bundle []byte) [][]byte {
-	var found [][]byte
+func split(bundle []byte) (before []byte, blocks [][]byte) {
 	parts := bytes.Split(bundle, beginMarker)
 	for _, part := range parts[1:] {
-		found = append(found, append(bytes.Clone(beginMarker), part...))
+		blocks = append(blocks, append(bytes.Clone(beginMarker), part...))
 	}
-	return found
+	return parts[0], blocks
 }
 
-func parseBlock(text []byte) (*x509.Certificate, error) {
-	block, _ := pem.Decode(text)
+func parseBlock(text []byte) (cert *x509.Certificate, rest []byte, err error) {
+	block, rest := pem.Decode(text)
 	if block == nil {
-		return nil, errors.New("not readable as PEM (cut off, or line breaks lost?)")
+		return nil, nil, errors.New("not readable as PEM (cut off, or line breaks lost?)")
 	}
 	if block.Type != certificateBlock {
-		return nil, fmt.Errorf("found %q, expected %q", block.Type, certificateBlock)
+		return nil, nil, fmt.Errorf("found %q, expected %q", block.Type, certificateBlock)
 	}
-	cert, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("not a certificate: %w", err)
+	if cert, err = x509.ParseCertificate(block.Bytes); err != nil {
+		return nil, nil, fmt.Errorf("not a certificate: %w", err)
 	}
-	return cert, nil
+	return cert, rest, nil
 }
 
 // judge decides whether a certificate of a bundle is used, and what to say.

@@ -48,6 +48,9 @@ func Explain(err error) Fault {
 	if failed, ok := errors.AsType[*handshakeError](err); ok {
 		return explainHandshake(failed)
 	}
+	if alert, ok := remoteAlert(err); ok && clientCertificateAlerts[alert] {
+		return clientCertificateDemanded(err)
+	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
 		return explainDial(op)
 	}
@@ -89,7 +92,7 @@ func explainHandshake(failed *handshakeError) Fault {
 	case isRecord:
 		fault.Class = "tls_not_spoken"
 		fault.Remedy = "the backend does not speak TLS on this port; check scheme and port of BACKEND_URL"
-	case failed.clientCertificateAsked:
+	case failed.certificateAsked && !isTimeout(failed):
 		return clientCertificateDemanded(failed.err)
 	case isAlert && alert == alertProtocolVersion, strings.Contains(failed.err.Error(), "unsupported protocol version"):
 		fault.Class = "tls_no_common_version"
@@ -132,6 +135,11 @@ func remoteAlert(err error) (alert uint64, ok bool) {
 		return 0, false
 	}
 	return value.Uint(), true
+}
+
+// clientCertificateAlerts are about the client's certificate.
+var clientCertificateAlerts = map[uint64]bool{
+	42: true, 43: true, 44: true, 45: true, 46: true, 48: true, 49: true, 116: true,
 }
 
 func clientCertificateDemanded(err error) Fault {
@@ -206,7 +214,8 @@ func isTimeout(err error) bool {
 }
 
 // cause is err's text without the addresses and host names that errors of
-// package net carry.
+// package net carry, and without the backend's bytes, which those of net/http
+// quote.
 func cause(err error) string {
 	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return op.Op + ": " + cause(op.Err)
@@ -217,5 +226,9 @@ func cause(err error) string {
 	if address, ok := errors.AsType[*net.AddrError](err); ok {
 		return address.Err
 	}
-	return err.Error()
+	text, _, quoted := strings.Cut(err.Error(), `"`)
+	if quoted {
+		return text + "…"
+	}
+	return text
 }

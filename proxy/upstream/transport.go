@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -49,8 +50,7 @@ const (
 // Transport makes the calls to the backend. Use [NewTransport].
 type Transport struct {
 	*http.Transport
-	dialer   *dialer
-	answered atomic.Bool // the backend has answered a call
+	dialer *dialer
 }
 
 // NewTransport makes a transport, which connects at the first call. The
@@ -84,24 +84,20 @@ func NewTransport(options Options) *Transport {
 // RoundTrip implements [http.RoundTripper]. [Explain] knows its errors.
 func (t *Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	response, err := t.Transport.RoundTrip(request)
-	if err == nil {
-		t.answered.Store(true)
-		return response, nil
-	}
 	// In TLS 1.3 the client learns only after its side of the handshake that
-	// the server misses its certificate (RFC 8446 section 4.4.2.4), and
-	// net/http loses the alert where it speaks HTTP/2.
-	if t.dialer.asked.Load() && !t.answered.Load() && request.Context().Err() == nil {
-		err = &handshakeError{err: err, name: t.dialer.options.ServerName, clientCertificateAsked: true}
+	// the server misses its certificate (RFC 8446 section 4.4.2.4), and over
+	// HTTP/2 net/http loses the alert. Its error for that is not exported.
+	if err != nil && t.dialer.asked.Load() && strings.Contains(err.Error(), "client conn could not be established") {
+		err = &handshakeError{err: err, name: t.dialer.options.ServerName, certificateAsked: true}
 	}
-	return nil, err
+	return response, err
 }
 
 type dialer struct {
 	options Options
 	limit   time.Duration
 	net     net.Dialer
-	asked   atomic.Bool // the backend has asked for a client certificate
+	asked   atomic.Bool // the last handshake that succeeded asked for a client certificate
 }
 
 func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
@@ -125,8 +121,9 @@ func (d *dialer) dialTLS(ctx context.Context, network, address string) (net.Conn
 			config.RootCAs = roots.Pool
 		}
 	}
+	asked := false // in the handshake, which is over when it is read
 	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-		d.asked.Store(true)
+		asked = true
 		// What the TLS client itself sends for want of a certificate.
 		return &tls.Certificate{}, nil
 	}
@@ -140,16 +137,17 @@ func (d *dialer) dialTLS(ctx context.Context, network, address string) (net.Conn
 	defer cancel()
 	if err := conn.HandshakeContext(ctx); err != nil {
 		_ = plain.Close() // the handshake's error is the one to report
-		return nil, &handshakeError{err: err, name: d.options.ServerName, clientCertificateAsked: d.asked.Load()}
+		return nil, &handshakeError{err: err, name: d.options.ServerName, certificateAsked: asked}
 	}
+	d.asked.Store(asked)
 	return conn, nil
 }
 
 // handshakeError is a failed TLS handshake with the backend.
 type handshakeError struct {
-	err                    error
-	name                   string
-	clientCertificateAsked bool
+	err              error
+	name             string
+	certificateAsked bool // the backend asked for a client certificate
 }
 
 func (e *handshakeError) Error() string { return "TLS handshake: " + e.err.Error() }
