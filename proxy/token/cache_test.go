@@ -163,6 +163,44 @@ func TestCacheWaitsTenSecondsAtMost(t *testing.T) {
 	})
 }
 
+// A source that does not heed its context must not hold a caller either.
+func TestCacheWaitsTenSecondsForADeafSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := token.NewCache(func(context.Context) (token.Credentials, error) {
+			time.Sleep(time.Hour)
+			return nil, errors.New("late")
+		}, zap.NewNop())
+		start := time.Now()
+		if _, err := c.Get(t.Context()); !errors.Is(err, token.ErrUnavailable) || time.Since(start) != 10*time.Second {
+			t.Errorf("error %v after %v, want ErrUnavailable after 10s", err, time.Since(start))
+		}
+		time.Sleep(2 * time.Hour) // the read ends before the test does
+	})
+}
+
+func TestCacheBacksOffWithAStaleValue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &vault{value: "good"}
+		c, _ := newCache(v)
+		current(t, c)
+		v.set("", errors.New("vault is away"))
+		time.Sleep(5 * time.Minute)
+		for range 100 {
+			current(t, c)
+			synctest.Wait()
+		}
+		if v.count() != 2 {
+			t.Errorf("%d reads in the back-off, want 1", v.count()-1)
+		}
+		time.Sleep(10 * time.Second)
+		current(t, c)
+		synctest.Wait()
+		if v.count() != 3 {
+			t.Errorf("%d reads after the back-off, want 2", v.count()-1)
+		}
+	})
+}
+
 func TestCacheIsNotFailedByOneCallersCancellation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := &vault{value: "value", takes: 2 * time.Second}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"go.uber.org/zap"
@@ -157,6 +158,18 @@ func TestFileTrimsOneLineEnding(t *testing.T) {
 		if err != nil || values.Current().Reveal() != want {
 			t.Errorf("file %q: %q, %v, want %q", content, values.Current().Reveal(), err, want)
 		}
+	}
+}
+
+// A pipe without a writer must not hold the reader.
+func TestFileDoesNotWaitForAPipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Skip("no named pipes here:", err)
+	}
+	values, err := token.ReadCredentials(token.File(path))(t.Context())
+	if err == nil {
+		t.Errorf("%v, want an error", values)
 	}
 }
 

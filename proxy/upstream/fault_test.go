@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -85,6 +86,43 @@ func TestExplainDemandForAClientCertificate(t *testing.T) {
 	}
 }
 
+// That a backend once asked for a certificate says nothing of later faults.
+func TestClientCertificateOnceAskedForDoesNotHideOtherFaults(t *testing.T) {
+	a := authority(t, "Root")
+	var behave atomic.Pointer[func(net.Conn)]
+	server := backend(t, a, pki.Leaf{Names: []string{name}}, func(s *httptest.Server) { s.TLS.ClientAuth = tls.RequestClientCert })
+	// A port that passes connections on to the backend, until it does not.
+	address := peer(t, func(conn net.Conn) {
+		if other := behave.Load(); other != nil {
+			(*other)(conn)
+			return
+		}
+		target, err := net.Dial("tcp", server.Listener.Addr().String())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		go pass(target, conn, &atomic.Bool{}) // both end when a side closes
+		go pass(conn, target, &atomic.Bool{})
+	})
+	transport := newTransport(t, upstream.Options{ServerName: name, Roots: trusting(a), Timeout: 2 * time.Second})
+	if _, err := get(t, transport, "https://"+address); err != nil {
+		t.Fatal(err)
+	}
+	for class, serve := range map[string]func(net.Conn){
+		"tls_closed": func(conn net.Conn) {
+			_, _ = bufio.NewReader(conn).ReadByte()
+			_ = conn.Close()
+		},
+		"tls_silence": func(conn net.Conn) { t.Cleanup(func() { _ = conn.Close() }) },
+	} {
+		behave.Store(&serve)
+		transport.CloseIdleConnections()
+		_, err := get(t, transport, "https://"+address)
+		wantFault(t, err, upstream.Handshake, class, "", "")
+	}
+}
+
 // peer accepts connections and does with them what a test says.
 func peer(t *testing.T, serve func(net.Conn)) (address string) {
 	t.Helper()
@@ -130,7 +168,11 @@ func TestExplainPeersThatDoNotShakeHands(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			transport := newTransport(t, upstream.Options{ServerName: "x.example.com", Timeout: 2 * time.Second})
+			begin := time.Now()
 			_, err := get(t, transport, "https://"+peer(t, test.serve))
+			if took := time.Since(begin); took > 10*time.Second {
+				t.Errorf("after %v, want half of the 2 s at most", took)
+			}
 			wantFault(t, err, upstream.Handshake, test.class, "", test.remedy)
 		})
 	}

@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -50,7 +51,8 @@ const (
 // Transport makes the calls to the backend. Use [NewTransport].
 type Transport struct {
 	*http.Transport
-	dialer *dialer
+	dialer   *dialer
+	answered atomic.Bool // the backend has answered a call
 }
 
 // NewTransport makes a transport, which connects at the first call. The
@@ -84,14 +86,24 @@ func NewTransport(options Options) *Transport {
 // RoundTrip implements [http.RoundTripper]. [Explain] knows its errors.
 func (t *Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	response, err := t.Transport.RoundTrip(request)
+	if err == nil {
+		t.answered.Store(true)
+		return response, nil
+	}
 	// In TLS 1.3 the client learns only after its side of the handshake that
 	// the server misses its certificate (RFC 8446 section 4.4.2.4), and over
-	// HTTP/2 net/http loses the alert. Its error for that is not exported.
-	if err != nil && t.dialer.asked.Load() && strings.Contains(err.Error(), "client conn could not be established") {
-		err = &handshakeError{err: err, name: t.dialer.options.ServerName, certificateAsked: true}
+	// HTTP/2 net/http loses the alert: what is left is a closed connection.
+	if t.dialer.asked.Load() && !t.answered.Load() && (closed(err) || strings.Contains(err.Error(), notEstablished)) {
+		if _, ok := errors.AsType[*handshakeError](err); !ok {
+			err = &handshakeError{err: err, name: t.dialer.options.ServerName, certificateAsked: true}
+		}
 	}
-	return response, err
+	return nil, err
 }
+
+// notEstablished is in net/http's error, which is not exported, for an HTTP/2
+// connection that ended before the backend's first word on it.
+const notEstablished = "client conn could not be established"
 
 type dialer struct {
 	options Options

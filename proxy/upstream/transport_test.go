@@ -183,6 +183,44 @@ func TestIdleConnectionsAreDroppedBeforeABackendDoesIt(t *testing.T) {
 	}
 }
 
+// A burst must find the connections of the burst before it.
+func TestBurstsReuseConnections(t *testing.T) {
+	const calls = 20
+	a := authority(t, "Root")
+	var opened atomic.Int32
+	var arrived atomic.Pointer[sync.WaitGroup]
+	server := backend(t, a, pki.Leaf{Names: []string{name}}, func(s *httptest.Server) {
+		s.EnableHTTP2 = false
+		s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+			if state == http.StateNew {
+				opened.Add(1)
+			}
+		}
+		s.Config.Handler = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			arrived.Load().Done()
+			arrived.Load().Wait() // until all calls of the burst are here
+		})
+	})
+	transport := newTransport(t, upstream.Options{ServerName: name, Roots: trusting(a)})
+	for range 2 {
+		var all, burst sync.WaitGroup
+		all.Add(calls)
+		arrived.Store(&all)
+		for range calls {
+			burst.Go(func() {
+				if _, err := get(t, transport, server.URL); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		burst.Wait()
+	}
+	// A connection that comes back a moment late leaves a second one open.
+	if n := opened.Load(); n > calls+calls/2 {
+		t.Errorf("two bursts of %d calls opened %d connections", calls, n)
+	}
+}
+
 // relay passes bytes to and from an address, until it is told to swallow what
 // the present connections send, without a word to either side.
 type relay struct {
