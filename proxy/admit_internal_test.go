@@ -184,3 +184,19 @@ func TestExchangesReuseTheCopyBuffer(t *testing.T) {
 type stub func(*http.Request) *http.Response
 
 func (s stub) RoundTrip(r *http.Request) (*http.Response, error) { return s(r), nil }
+
+// A token comes out of exactly one header of the scheme, whole.
+func FuzzBearer(f *testing.F) {
+	for _, seed := range []string{"Bearer token", "bearer  token", "Basic token", "Bearer", "Bearer ", "Bearertoken", "Bearer a b", " Bearer a"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		presented := bearer(http.Header{"Authorization": {value}})
+		if presented != "" && (!strings.EqualFold(value[:7], "Bearer ") || !strings.HasSuffix(value, presented) || presented[0] == ' ') {
+			t.Errorf("%q holds the token %q", value, presented)
+		}
+		if twice := bearer(http.Header{"Authorization": {value, value}}); twice != "" {
+			t.Errorf("two headers hold the token %q", twice)
+		}
+	})
+}
