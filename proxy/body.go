@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -150,13 +151,22 @@ var errCut = errors.New("backend body broke off")
 // answerBody is the backend's body on its way to the client.
 type answerBody struct {
 	io.ReadCloser
-	broken error // what ended it early; read after the last Read
+	ctx    context.Context //nolint:containedctx // Read has no parameter for it
+	length int64           // -1: unknown
+	broken error           // what ended it early; read after the last Read
 }
 
 // Read keeps the error for the exchange's own log line.
+//
+// When the call ends, the transport leaves, and a backend that notices may well
+// end its body in good order before the connection is gone. What came so far
+// then looks whole, and is not.
 func (b *answerBody) Read(buffer []byte) (int, error) {
 	n, err := b.ReadCloser.Read(buffer)
-	if err != nil && err != io.EOF {
+	if errors.Is(err, io.EOF) && b.length < 0 && b.ctx.Err() != nil {
+		err = context.Cause(b.ctx)
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
 		b.broken = err
 		err = errCut
 	}

@@ -188,7 +188,7 @@ func TestClientThatLeavesIsNotAnswered(t *testing.T) {
 
 func TestBackendThatIsTooSlowIs504(t *testing.T) {
 	for _, http1 := range []bool{true, false} {
-		w := newWorld(t, setup{http1: http1, timeout: 300 * time.Millisecond, answer: func(_ http.ResponseWriter, r *http.Request) {
+		w := newWorld(t, setup{http1: http1, timeout: time.Second, answer: func(_ http.ResponseWriter, r *http.Request) {
 			<-r.Context().Done()
 		}})
 		got := w.call(t, "POST", "/scim/Users", "{}")
@@ -202,7 +202,7 @@ func TestBackendThatIsTooSlowIs504(t *testing.T) {
 // The deadline is the whole call's: a body that trickles past it breaks off.
 func TestDeadlineInTheBodyCutsTheAnswer(t *testing.T) {
 	for _, http1 := range []bool{true, false} {
-		w := newWorld(t, setup{http1: http1, timeout: 300 * time.Millisecond, answer: func(rw http.ResponseWriter, r *http.Request) {
+		w := newWorld(t, setup{http1: http1, timeout: time.Second, answer: func(rw http.ResponseWriter, r *http.Request) {
 			_, _ = io.WriteString(rw, "begin")
 			_ = http.NewResponseController(rw).Flush()
 			<-r.Context().Done()
@@ -242,9 +242,9 @@ func TestBodyThatDoesNotArriveIs400(t *testing.T) {
 // The body's deadline ends with the body: the backend may take longer.
 func TestCallOutlivesTheBodyDeadline(t *testing.T) {
 	for name, size := range map[string]int{"held": 10, "streamed": 100 << 10} {
-		w := newWorld(t, setup{bodyTime: 200 * time.Millisecond, answer: func(_ http.ResponseWriter, r *http.Request) {
+		w := newWorld(t, setup{bodyTime: 500 * time.Millisecond, answer: func(_ http.ResponseWriter, r *http.Request) {
 			select {
-			case <-time.After(500 * time.Millisecond): // another process's time
+			case <-time.After(1200 * time.Millisecond): // another process's time
 			case <-r.Context().Done():
 			}
 		}})

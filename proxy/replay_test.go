@@ -147,7 +147,7 @@ func TestRefusalWithATricklingBody(t *testing.T) {
 			t.Errorf("http1=%v, 401: %d %s", http1, got.StatusCode, got.body)
 		}
 		status.Store(http.StatusForbidden)
-		w = newWorld(t, setup{http1: http1, answer: answer, timeout: 300 * time.Millisecond})
+		w = newWorld(t, setup{http1: http1, answer: answer, timeout: time.Second})
 		wantProblem(t, w.call(t, "POST", "/scim/Users", "{}"), 504, "")
 		if line := w.line(t); line["class"] != "timeout" {
 			t.Errorf("http1=%v, 403: log line %v", http1, line)
@@ -242,5 +242,31 @@ func TestPanicIsNotTheClientsFault(t *testing.T) {
 	}
 	if got := w.call(t, "GET", "/elsewhere", ""); got.StatusCode != 404 {
 		t.Errorf("the next call: %d", got.StatusCode)
+	}
+}
+
+// A backend that ends its body in good order because the proxy has left must
+// not make a part of a list look like the whole.
+func TestBodyThatEndsWithTheCallIsNotWhole(t *testing.T) {
+	for name, length := range map[string]int64{"unknown length": -1, "whole length": 5} {
+		w := newWorld(t, setup{timeout: time.Second, options: func(o *proxy.Options) {
+			o.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+				reader, writer := io.Pipe()
+				go func() { // ends with the call
+					_, _ = io.WriteString(writer, "begin")
+					<-r.Context().Done()
+					_ = writer.Close()
+				}()
+				header := http.Header{}
+				if length >= 0 {
+					header.Set("Content-Length", itoa(int(length)))
+				}
+				return &http.Response{StatusCode: 200, Request: r, Header: header, ContentLength: length, Body: reader}, nil
+			})
+		}})
+		got := w.call(t, "GET", "/scim/Users", "")
+		if whole := got.err == nil; whole != (length >= 0) || got.body != "begin" {
+			t.Errorf("%s: %q, error %v", name, got.body, got.err)
+		}
 	}
 }

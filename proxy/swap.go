@@ -46,7 +46,7 @@ func (s *swap) RoundTrip(request *http.Request) (*http.Response, error) {
 	// passes them on; a copy without them is out of its reach.
 	answer := *response
 	answer.Trailer = nil
-	x.answered = &answerBody{ReadCloser: response.Body}
+	x.answered = &answerBody{ReadCloser: response.Body, ctx: request.Context(), length: response.ContentLength}
 	answer.Body = x.answered
 	return &answer, nil
 }
