@@ -245,6 +245,17 @@ func TestPanicIsNotTheClientsFault(t *testing.T) {
 	}
 }
 
+// A backend whose handler just returns when its caller leaves says 200.
+func TestAnswerThatComesWithTheDeadlineIs504(t *testing.T) {
+	w := newWorld(t, setup{timeout: time.Second, options: func(o *proxy.Options) {
+		o.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return &http.Response{StatusCode: 200, Request: r, Header: http.Header{}, Body: http.NoBody}, nil
+		})
+	}})
+	wantProblem(t, w.call(t, "POST", "/scim/Users", "{}"), 504, "")
+}
+
 // A backend that ends its body in good order because the proxy has left must
 // not make a part of a list look like the whole.
 func TestBodyThatEndsWithTheCallIsNotWhole(t *testing.T) {

@@ -59,18 +59,22 @@ func (s *swap) send(x *exchange, request *http.Request) (*http.Response, error) 
 	// ours: rewrite made its header.
 	request.Header.Set("Authorization", "Bearer "+x.credential.Reveal())
 	response, err := s.next.RoundTrip(request)
-	if err == nil {
-		return response, nil
-	}
 	switch cause := context.Cause(request.Context()); {
-	case errors.Is(cause, errRepeated):
+	case err != nil && errors.Is(cause, errRepeated):
 		err = cause
 	case cause != nil:
 		// The call itself is over. What the transport makes of that depends on
-		// when it noticed.
+		// when it noticed; and an answer that comes now may be what a backend
+		// says for want of a caller, such as an empty 200.
+		if err == nil {
+			_ = response.Body.Close()
+		}
 		return nil, cause
 	}
-	return nil, fmt.Errorf("%w: %w", errTransport, err)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errTransport, err)
+	}
+	return response, nil
 }
 
 func isSafe(method string) bool { return method == http.MethodGet || method == http.MethodHead }
