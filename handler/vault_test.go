@@ -83,7 +83,7 @@ func TestSecretsFromKeyVault(t *testing.T) {
 	environment := startVault(t, v)
 	maps.Copy(environment, b.environment(t))
 	maps.Copy(environment, map[string]string{
-		"WEBSITE_SITE_NAME": "contoso", "ENTRA_TOKEN": "keyvault:entra-token", "BACKEND_TOKEN": "keyvault:backend-token", "BACKEND_CA": "keyvault:backend-ca",
+		"WEBSITE_SITE_NAME": "contoso", "AZURE_CLIENT_ID": "9edf3db5-1708-45b7-acbe-a7b4c8fb102a", "ENTRA_TOKEN": "keyvault:entra-token", "BACKEND_TOKEN": "keyvault:backend-token", "BACKEND_CA": "keyvault:backend-ca",
 	})
 	p := start(t, environment)
 	conn := p.dial(t)
@@ -103,6 +103,9 @@ func TestSecretsFromKeyVault(t *testing.T) {
 	if reads, issued := v.Counts(); reads != 3 || issued != 1 {
 		t.Errorf("%d reads of the vault, %d tokens; want one for each secret, and one", reads, issued)
 	}
+	if id := v.ClientID(); id != environment["AZURE_CLIENT_ID"] {
+		t.Errorf("the token was asked for as %q", id)
+	}
 	absent(t, "log", strings.Join(p.output(), "\n"), []string{b.entra, b.token, "canary", "entra-token", "BEGIN CERT"})
 }
 
@@ -115,5 +118,12 @@ func TestPlainHTTPBackend(t *testing.T) {
 	response, body := p.exchange(t, "GET /Users?aadOptscim062020 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer e\r\n\r\n")
 	if want := backend.Listener.Addr().String() + " /v2/Users"; response.StatusCode != 200 || body != want {
 		t.Errorf("%d %q, want %q", response.StatusCode, body, want)
+	}
+	for name, want := range map[string]string{"jira.example.com": "jira.example.com", "2001:db8::1": "[2001:db8::1]"} {
+		p := start(t, local("BACKEND_URL", backend.URL, "BACKEND_ALLOW_HTTP", "true", "BACKEND_SERVER_NAME", name))
+		_, body := p.exchange(t, "GET /scim/Users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer e\r\n\r\n")
+		if body != want+" /Users" {
+			t.Errorf("BACKEND_SERVER_NAME=%s: the backend got %q", name, body)
+		}
 	}
 }

@@ -37,6 +37,7 @@ type Vault struct {
 	refusal  refusal
 	reads    int
 	issued   int
+	clientID string
 	identity http.HandlerFunc
 }
 
@@ -76,6 +77,14 @@ func (v *Vault) Counts() (reads, issued int) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.reads, v.issued
+}
+
+// ClientID returns the client id that the last token was asked for with, "" for
+// the system-assigned identity.
+func (v *Vault) ClientID() string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.clientID
 }
 
 // ServeHTTP is the vault, to be served over TLS under a name of
@@ -138,6 +147,7 @@ func (v *Vault) Identity(w http.ResponseWriter, r *http.Request) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.issued++
+	v.clientID = r.URL.Query().Get("client_id")
 	if r.Header.Get("X-Identity-Header") != IdentityHeader || r.URL.Query().Get("resource") != resource {
 		answer(w, http.StatusBadRequest, map[string]any{"statusCode": http.StatusBadRequest, "message": "wrong header or resource"})
 		return
