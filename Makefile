@@ -17,7 +17,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: handler ## Entra, the proxy and a SCIM backend on this machine; ONCE=1 exits after one cycle, PORT=N replaces 7071
-	$(GO) run ./lab run --handler bin/handler $(once) $(port)
+	CGO_ENABLED=0 $(GO) run ./lab run --handler bin/handler $(once) $(port)
 
 test: need-go ## vet, staticcheck, and all tests with the race detector
 	$(GO) vet ./...
@@ -35,7 +35,7 @@ check: need-go ## formatting, go fix, go mod tidy, lint, shellcheck: what CI ask
 	else echo "skipped: shellcheck is not installed"; fi
 
 bench: handler ## the proxy's cost per request next to a plain ReverseProxy's
-	$(GO) run ./lab bench --handler bin/handler
+	CGO_ENABLED=0 $(GO) run ./lab bench --handler bin/handler
 
 package: need-go ## dist/ and dist.zip, byte-reproducible, for Azure
 	$(GO) run ./infra/package
@@ -51,7 +51,8 @@ clean: ## remove what was built; local settings in build/ stay
 
 # -buildvcs=false: in a clone that someone else owns (a container, CI) git
 # refuses to answer and the build would stop. The version is handler/VERSION.
-# CGO_ENABLED=0: as in the package, and no C compiler needed.
+# CGO_ENABLED=0: as in the package, and no C compiler needed. The lab is built
+# the same way, or half the standard library would be compiled twice.
 handler: need-go
 	CGO_ENABLED=0 $(GO) build -buildvcs=false -o bin/handler ./handler
 
