@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -117,6 +118,25 @@ func TestProblemTable(t *testing.T) {
 	}
 }
 
+// Who is woken by a class must find it in the operator's table.
+func TestOperationListsEveryClass(t *testing.T) {
+	text, err := os.ReadFile("../docs/operation.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	classes := []string{classClientGone, classCut, classInternal, classBackendError}
+	for _, p := range problems {
+		if p.err != ErrTLS && p.err != ErrUnreachable { // Explain names those
+			classes = append(classes, p.class)
+		}
+	}
+	for _, class := range classes {
+		if !strings.Contains(string(text), "`"+class+"`") {
+			t.Errorf("docs/operation.md does not list the class %s", class)
+		}
+	}
+}
+
 func BenchmarkAdmission(b *testing.B) {
 	const target = "/scim/Users/2a69c9a6-1708-45b7-acbe-a7b4c8fb102a"
 	const query = "aadOptscim062020&filter=userName+eq+%22jane%40contoso.com%22"
@@ -157,7 +177,7 @@ func TestExchangesReuseTheCopyBuffer(t *testing.T) {
 	p, err := New(Options{
 		Backend: &url.URL{Scheme: "https", Host: "backend.example.com"}, Timeout: time.Minute, MaxBody: 1, Inbound: cache, Outbound: cache,
 		Explain: func(error) Fault { return Fault{} }, Log: zap.NewNop(),
-		Transport: stub(func(r *http.Request) *http.Response {
+		Transport: transportFunc(func(r *http.Request) *http.Response {
 			return &http.Response{StatusCode: 200, Request: r, Header: http.Header{}, ContentLength: -1, Body: io.NopCloser(strings.NewReader("{}"))}
 		}),
 	})
@@ -181,9 +201,9 @@ func TestExchangesReuseTheCopyBuffer(t *testing.T) {
 	}
 }
 
-type stub func(*http.Request) *http.Response
+type transportFunc func(*http.Request) *http.Response
 
-func (s stub) RoundTrip(r *http.Request) (*http.Response, error) { return s(r), nil }
+func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r), nil }
 
 // A token comes out of exactly one header of the scheme, whole.
 func FuzzBearer(f *testing.F) {

@@ -115,7 +115,7 @@ func (x *exchange) holdBody(limit int64) error {
 // outgoing returns the body for the backend, anew for each call; nil if there is
 // none. It does not come with a GetBody: over HTTP/2 net/http would send a call
 // again that the backend broke off, whatever its method
-// (TestBrokenCallIsNotRepeated).
+// (TestResetCallIsNotRepeatedOverHTTP2).
 func (b *requestBody) outgoing() io.ReadCloser {
 	switch {
 	case b.length == 0:

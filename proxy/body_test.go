@@ -141,11 +141,7 @@ func TestCutBackendBodyReachesTheClientCut(t *testing.T) {
 		"short of the length": "Content-Length: 8193\r\n\r\n" + begin,
 	} {
 		w := newWorld(t, setup{http1: true, answer: func(rw http.ResponseWriter, _ *http.Request) {
-			conn, _, err := http.NewResponseController(rw).Hijack()
-			if err != nil {
-				t.Error(err)
-				return
-			}
+			conn := hijack(t, rw)
 			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\n"+framing)
 			_ = conn.Close()
 		}})

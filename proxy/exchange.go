@@ -19,9 +19,10 @@ const invocationHeader = "X-Azure-Functions-Invocationid"
 
 // Classes of an exchange that ended without a problem of the table.
 const (
-	classClientGone = "client_gone"
-	classCut        = "backend_cut"
-	classInternal   = "internal"
+	classClientGone   = "client_gone"
+	classCut          = "backend_cut"
+	classInternal     = "internal"
+	classBackendError = "backend_error"
 )
 
 // exchange is one call on its way through the proxy: the response writer that

@@ -234,11 +234,7 @@ func TestUpgradesAreRefused(t *testing.T) {
 		if r.Header.Get("Upgrade") != "" {
 			switched = true
 		}
-		conn, _, err := http.NewResponseController(rw).Hijack()
-		if err != nil {
-			t.Error(err)
-			return
-		}
+		conn := hijack(t, rw)
 		defer conn.Close()
 		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n")
 	}})
@@ -292,11 +288,7 @@ func TestImpossibleAnswersBecome502(t *testing.T) {
 		"HTTP/1.1 200 OK\r\nX: " + strings.Repeat("a", 70<<10) + "\r\n\r\n",
 	} {
 		w := newWorld(t, setup{http1: true, answer: func(rw http.ResponseWriter, _ *http.Request) {
-			conn, _, err := http.NewResponseController(rw).Hijack()
-			if err != nil {
-				t.Error(err)
-				return
-			}
+			conn := hijack(t, rw)
 			_, _ = io.WriteString(conn, text)
 			_ = conn.Close()
 		}})

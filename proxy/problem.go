@@ -47,44 +47,54 @@ type problem struct {
 	scimType string // RFC 7644 section 3.12, table 9
 	detail   string
 	level    zapcore.Level
+	remedy   string // in the log; "" where there is nothing to do, or the fault's own says it
 }
 
 // problems lists every failure that the proxy itself answers. The first row
 // whose err matches counts; the last matches everything.
 var problems = []problem{
 	{errSettings, "settings", http.StatusServiceUnavailable, "",
-		"The proxy's settings are incomplete or wrong; its log names them.", zap.ErrorLevel},
+		"The proxy's settings are incomplete or wrong; its log names them.", zap.ErrorLevel,
+		"correct the settings that the lines \"bad setting\" name, at the start of the process"},
 	{errMethod, "method", http.StatusMethodNotAllowed, "",
-		"The method is not one of " + allowedMethods + ".", zap.WarnLevel},
+		"The method is not one of " + allowedMethods + ".", zap.WarnLevel, ""},
 	{errPath, "path", http.StatusBadRequest, "",
-		"The path holds a dot segment, an encoded slash, backslash or percent sign, a parameter, a fragment, a control character or bytes that are not UTF-8.", zap.WarnLevel},
+		"The path holds a dot segment, an encoded slash, backslash or percent sign, a parameter, a fragment, a control character or bytes that are not UTF-8.", zap.WarnLevel, ""},
 	{errOutside, "not_found", http.StatusNotFound, "",
-		"There is no SCIM service at this path; check the Tenant URL.", zap.WarnLevel},
+		"There is no SCIM service at this path; check the Tenant URL.", zap.WarnLevel,
+		"the Tenant URL must end in the path of SCIM_PATH"},
 	{errUnauthorized, "unauthorized", http.StatusUnauthorized, "",
-		"The bearer token is absent or not valid.", zap.WarnLevel},
+		"The bearer token is absent or not valid.", zap.WarnLevel,
+		"if it is Entra: paste the value of the secret that ENTRA_TOKEN refers to as its Secret Token"},
 	{errQuery, "query", http.StatusBadRequest, "invalidFilter",
-		"The query does not parse.", zap.WarnLevel},
+		"The query does not parse.", zap.WarnLevel, ""},
 	{errBodyTooLarge, "body_too_large", http.StatusRequestEntityTooLarge, "",
-		"The request body is larger than the proxy allows.", zap.WarnLevel},
+		"The request body is larger than the proxy allows.", zap.WarnLevel,
+		"raise MAX_BODY if such bodies are meant to pass"},
 	{errBodyIncomplete, "body_incomplete", http.StatusBadRequest, "",
-		"The request body did not arrive whole and in time.", zap.WarnLevel},
+		"The request body did not arrive whole and in time.", zap.WarnLevel, ""},
 	{token.ErrUnavailable, "secret_unavailable", http.StatusServiceUnavailable, "",
-		"The proxy cannot read one of its own secrets at the moment.", zap.ErrorLevel},
+		"The proxy cannot read one of its own secrets at the moment.", zap.ErrorLevel,
+		"see the cause; it is tried again every 10 s"},
 	{errCredentialRefused, "credential_refused", http.StatusBadGateway, "",
-		"The identity backend refuses the proxy's credential.", zap.ErrorLevel},
+		"The identity backend refuses the proxy's credential.", zap.ErrorLevel,
+		"renew the secret that BACKEND_TOKEN refers to: the backend answers 401 to its current value"},
 	{errForbidden, "forbidden", http.StatusBadGateway, "",
-		"Something in front of the identity backend refuses the proxy's call.", zap.ErrorLevel},
+		"Something in front of the identity backend refuses the proxy's call.", zap.ErrorLevel,
+		"something in front of the backend, such as a firewall, must let this app through; see its log"},
 	{errRedirect, "redirect", http.StatusBadGateway, "",
-		"The identity backend answered with a redirect.", zap.ErrorLevel},
+		"The identity backend answered with a redirect.", zap.ErrorLevel,
+		"check scheme and path of BACKEND_URL; a backend that redirects to a login page does not take the token there"},
 	{context.DeadlineExceeded, "timeout", http.StatusGatewayTimeout, "",
-		"The identity backend did not answer in time.", zap.WarnLevel},
+		"The identity backend did not answer in time.", zap.WarnLevel,
+		"find out why the backend is slow, or raise BACKEND_TIMEOUT (Entra itself gives up after 60 s)"},
 	{ErrTLS, "tls", http.StatusBadGateway, "",
-		"The TLS connection from the proxy to the identity backend failed.", zap.ErrorLevel},
+		"The TLS connection from the proxy to the identity backend failed.", zap.ErrorLevel, ""},
 	{ErrUnreachable, "unreachable", http.StatusBadGateway, "",
-		"The identity backend cannot be reached.", zap.ErrorLevel},
+		"The identity backend cannot be reached.", zap.ErrorLevel, ""},
 	// ErrBadAnswer, and what nobody thought of.
 	{nil, "bad_answer", http.StatusBadGateway, "",
-		"The identity backend sent no usable answer.", zap.ErrorLevel},
+		"The identity backend sent no usable answer.", zap.ErrorLevel, ""},
 }
 
 // problemOf finds err's row.

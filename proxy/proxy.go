@@ -214,7 +214,7 @@ func (p *Proxy) fail(x *exchange, err error) {
 		panic(http.ErrAbortHandler)
 	}
 	found := problemOf(err)
-	x.class, x.level, x.cause = found.class, found.level, err.Error()
+	x.class, x.level, x.cause, x.remedy = found.class, found.level, err.Error(), found.remedy
 	// Not by what err wraps: a dial that times out is a deadline exceeded, too,
 	// but not the call's.
 	if errors.Is(err, errTransport) && !errors.Is(err, token.ErrUnavailable) {
@@ -238,7 +238,7 @@ func (p *Proxy) close(x *exchange) {
 	switch {
 	case x.class != "":
 	case x.complete && x.status >= http.StatusInternalServerError:
-		x.class, x.level = "backend_error", zap.WarnLevel
+		x.class, x.level = classBackendError, zap.WarnLevel
 	case x.complete:
 	case x.clientGone():
 		x.class = classClientGone
@@ -269,7 +269,7 @@ func Misconfigured(log *zap.Logger) http.Handler {
 		}
 		x := newExchange(w, r, bodyLimit)
 		found := problemOf(errSettings)
-		x.class, x.level = found.class, found.level
+		x.class, x.level, x.remedy = found.class, found.level, found.remedy
 		x.refuse(found)
 		x.log(log)
 	})

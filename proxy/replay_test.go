@@ -30,11 +30,7 @@ func TestBrokenCallIsNotRepeated(t *testing.T) {
 				first = false
 				return // the connection is kept, and used for the second call
 			}
-			conn, _, err := http.NewResponseController(rw).Hijack()
-			if err != nil {
-				t.Error(err)
-				return
-			}
+			conn := hijack(t, rw)
 			_ = conn.Close()
 		}})
 		if got := w.call(t, method, "/scim/Users/1", "{}"); got.StatusCode != 200 {
@@ -211,11 +207,7 @@ func TestBrokenAnswersAreNotQuotedInTheLog(t *testing.T) {
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: canary\r\n\r\n", "HTTP/1.1 canary OK\r\n\r\n",
 	} {
 		w := newWorld(t, setup{http1: true, answer: func(rw http.ResponseWriter, _ *http.Request) {
-			conn, _, err := http.NewResponseController(rw).Hijack()
-			if err != nil {
-				t.Error(err)
-				return
-			}
+			conn := hijack(t, rw)
 			_, _ = io.WriteString(conn, text)
 			_ = conn.Close()
 		}})

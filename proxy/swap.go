@@ -33,7 +33,6 @@ type swap struct {
 func (s *swap) RoundTrip(request *http.Request) (*http.Response, error) {
 	x := exchangeOf(request.Context())
 	start := time.Now()
-	// Not deferred: the log line is about the time to the response header.
 	response, err := s.send(x, request)
 	if err == nil && response.StatusCode == http.StatusUnauthorized {
 		response, err = s.repeat(x, request, response)

@@ -82,7 +82,7 @@ func TestRefusedCredentialIs502(t *testing.T) {
 			t.Errorf("%s: the backend saw %d requests, want %d", name, len(w.requests()), test.calls)
 		}
 		lines := w.linesWith("class", "credential_refused")
-		if len(lines) != 1 || lines[0].Level.String() != "error" {
+		if len(lines) != 1 || lines[0].Level.String() != "error" || lines[0].ContextMap()["remedy"] == nil {
 			t.Errorf("%s: lines %v", name, lines)
 		}
 	}

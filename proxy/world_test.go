@@ -303,3 +303,14 @@ func (w *world) linesWith(key string, value any) []observer.LoggedEntry {
 		return line.ContextMap()[key] == value
 	}).All()
 }
+
+// hijack takes the connection of a backend's call over, to answer by hand.
+func hijack(t *testing.T, rw http.ResponseWriter) net.Conn {
+	t.Helper()
+	conn, _, err := http.NewResponseController(rw).Hijack()
+	if err != nil {
+		t.Error(err)
+		panic(http.ErrAbortHandler) // the handler cannot go on
+	}
+	return conn
+}
