@@ -25,8 +25,8 @@ const (
 )
 
 // newServer makes the server, for calls that take up to timeout. How long a
-// body may take is the handler's business: the server's own ReadTimeout would
-// also end calls that wait for the backend.
+// body may take is the handler's business: it gives a call that it refuses
+// less.
 func newServer(handler http.Handler, timeout time.Duration) *http.Server {
 	return &http.Server{
 		Handler:                      handler,

@@ -35,7 +35,6 @@ type requestBody struct {
 	ended  atomic.Bool
 	closed atomic.Bool
 	failed atomic.Pointer[error]
-	atEnd  func()
 
 	held []byte // nil: it streams
 }
@@ -49,12 +48,10 @@ func newRequestBody(w http.ResponseWriter, r *http.Request, started time.Time, l
 		return b
 	}
 	b.late = started.Add(limit)
-	connection := http.NewResponseController(w)
-	// A writer without deadlines, as in a test, is no reason to refuse.
-	_ = connection.SetReadDeadline(b.late)
-	// The deadline goes once the body is here: the server reads on to notice
-	// when the client leaves, and would take a timeout for that.
-	b.atEnd = func() { _ = connection.SetReadDeadline(time.Time{}) }
+	// The server lifts it when the body is here, and reads on to notice when
+	// the client leaves (TestCallOutlivesTheBodyDeadline). A writer without
+	// deadlines, as in a test, is no reason to refuse.
+	_ = http.NewResponseController(w).SetReadDeadline(b.late)
 	return b
 }
 
@@ -69,10 +66,7 @@ func (b *requestBody) Read(buffer []byte) (int, error) {
 	case total > b.limit:
 		return n, b.fail(errBodyTooLarge)
 	case err == io.EOF || total == b.length:
-		if !b.ended.Load() {
-			b.atEnd()
-			b.ended.Store(true)
-		}
+		b.ended.Store(true)
 	case err != nil:
 		return n, b.fail(errBodyIncomplete)
 	}

@@ -273,3 +273,45 @@ func TestBodyThatEndsWithTheCallIsNotWhole(t *testing.T) {
 		}
 	}
 }
+
+// Whatever the backend says of a body that it did not get whole, Entra is told
+// that it did not arrive.
+func TestAnswerToAnIncompleteBodyIsNotPassedOn(t *testing.T) {
+	w := newWorld(t, setup{bodyTime: 200 * time.Millisecond, options: func(o *proxy.Options) {
+		o.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			return &http.Response{StatusCode: 201, Request: r, Header: http.Header{}, Body: http.NoBody}, nil
+		})
+		o.Timeout = time.Minute
+	}})
+	start := head("POST", "/scim/Users", "Transfer-Encoding: chunked") + "5\r\n12345\r\n"
+	wantProblem(t, read(t, w.open(t, start), "POST"), 400, "")
+}
+
+// The error of a connection that was reset holds both addresses, and
+// httputil.ReverseProxy logs what it gets.
+func TestResetInTheBodyLeavesNoAddressInTheLog(t *testing.T) {
+	begun := make(chan struct{})
+	w := newWorld(t, setup{http1: true, answer: func(rw http.ResponseWriter, _ *http.Request) {
+		conn := hijack(t, rw)
+		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegin\r\n")
+		<-begun // or the reset would overtake it
+		below := conn.(*tls.Conn).NetConn()
+		_ = below.(*net.TCPConn).SetLinger(0)
+		_ = below.Close()
+	}})
+	conn := w.open(t, head("GET", "/scim/Users"))
+	if _, err := io.ReadFull(conn, make([]byte, 20)); err != nil {
+		t.Fatal(err)
+	}
+	close(begun)
+	_, _ = io.Copy(io.Discard, conn)
+	if line := w.line(t); line["class"] != "backend_cut" || !strings.Contains(fmt.Sprint(line["cause"]), "reset") {
+		t.Errorf("log line %v", line)
+	}
+	for _, line := range w.logs.All() {
+		if printed := fmt.Sprint(line.Message, line.ContextMap()); strings.Contains(printed, "127.0.0.1") {
+			t.Errorf("an address is in the log: %s", printed)
+		}
+	}
+}

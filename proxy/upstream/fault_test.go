@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"io"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
@@ -97,7 +98,15 @@ func TestExplainDemandForAClientCertificate(t *testing.T) {
 func TestClientCertificateOnceAskedForDoesNotHideOtherFaults(t *testing.T) {
 	a := authority(t, "Root")
 	var behave atomic.Pointer[func(net.Conn)]
-	server := backend(t, a, pki.Leaf{Names: []string{name}}, func(s *httptest.Server) { s.TLS.ClientAuth = tls.RequestClientCert })
+	server := backend(t, a, pki.Leaf{Names: []string{name}}, func(s *httptest.Server) {
+		s.TLS.ClientAuth = tls.RequestClientCert
+		s.EnableHTTP2 = false
+		s.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/close" {
+				panic(http.ErrAbortHandler)
+			}
+		})
+	})
 	// A port that passes connections on to the backend, until it does not.
 	address := peer(t, func(conn net.Conn) {
 		if other := behave.Load(); other != nil {
@@ -116,6 +125,8 @@ func TestClientCertificateOnceAskedForDoesNotHideOtherFaults(t *testing.T) {
 	if _, err := get(t, transport, "https://"+address); err != nil {
 		t.Fatal(err)
 	}
+	_, err := get(t, transport, "https://"+address+"/close")
+	wantFault(t, err, upstream.Answer, "bad_answer", "", "")
 	for class, serve := range map[string]func(net.Conn){
 		"tls_closed": func(conn net.Conn) {
 			_, _ = bufio.NewReader(conn).ReadByte()
