@@ -275,17 +275,16 @@ func TestBodyThatEndsWithTheCallIsNotWhole(t *testing.T) {
 }
 
 // Whatever the backend says of a body that it did not get whole, Entra is told
-// that it did not arrive.
+// what became of the body.
 func TestAnswerToAnIncompleteBodyIsNotPassedOn(t *testing.T) {
-	w := newWorld(t, setup{bodyTime: 200 * time.Millisecond, options: func(o *proxy.Options) {
+	w := newWorld(t, setup{maxBody: 4, options: func(o *proxy.Options) {
 		o.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			return &http.Response{StatusCode: 201, Request: r, Header: http.Header{}, Body: http.NoBody}, nil
 		})
-		o.Timeout = time.Minute
 	}})
-	start := head("POST", "/scim/Users", "Transfer-Encoding: chunked") + "5\r\n12345\r\n"
-	wantProblem(t, read(t, w.open(t, start), "POST"), 400, "")
+	start := head("POST", "/scim/Users", "Transfer-Encoding: chunked") + "5\r\n12345\r\n0\r\n\r\n"
+	wantProblem(t, read(t, w.open(t, start), "POST"), 413, "")
 }
 
 // The error of a connection that was reset holds both addresses, and
