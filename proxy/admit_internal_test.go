@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -126,7 +127,7 @@ func TestOperationListsEveryClass(t *testing.T) {
 	}
 	classes := []string{classClientGone, classCut, classInternal, classBackendError}
 	for _, p := range problems {
-		if p.err != ErrTLS && p.err != ErrUnreachable { // Explain names those
+		if !errors.Is(p.err, ErrTLS) && !errors.Is(p.err, ErrUnreachable) { // Explain names those
 			classes = append(classes, p.class)
 		}
 	}
