@@ -49,15 +49,21 @@ func (p *pipes) dial() net.Conn {
 
 // served runs serve around a handler. It is called in a bubble, as is whatever
 // its test waits for: the bubble's clock stands still while something outside
-// is waited for.
+// is waited for. The bubble's clock also stops when the test's function is
+// through, so the server's end is waited for before that.
 func served(t *testing.T, handler http.HandlerFunc) (p *pipes, stop context.CancelFunc, status <-chan int) {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	p, result := newPipes(), make(chan int, 1)
-	go func() { // ends when the test stops it
+	ended := make(chan struct{})
+	go func() { // ends when the test, or its cleanup, stops it
+		defer close(ended)
 		result <- serve(ctx, p, newServer(handler, 50*time.Second), nil, zap.NewNop())
 	}()
-	t.Cleanup(stop)
+	t.Cleanup(func() {
+		stop()
+		<-ended
+	})
 	return p, stop, result
 }
 
