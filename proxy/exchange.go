@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"example.com/entra-scim-proxy/proxy/scim"
 	"example.com/entra-scim-proxy/proxy/token"
 )
 
@@ -43,6 +44,7 @@ type exchange struct {
 	caller     token.Secret
 	credential token.Secret
 
+	rules    scim.Set // that changed the request or the answer
 	status   int
 	written  int64
 	complete bool // the answer went out whole
@@ -169,6 +171,9 @@ func (x *exchange) MarshalLogObject(line zapcore.ObjectEncoder) error {
 	line.AddInt64("bytes_out", x.written)
 	line.AddString("caller", x.caller.String())
 	line.AddString("credential", x.credential.String())
+	if x.rules != 0 {
+		line.AddString("rules", x.rules.String())
+	}
 	if x.replayed {
 		line.AddBool("replayed", true)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"example.com/entra-scim-proxy/proxy/scim"
 	"example.com/entra-scim-proxy/proxy/token"
 )
 
@@ -44,6 +45,11 @@ type Options struct {
 	// Transport makes the calls to the backend. It must neither follow
 	// redirects nor send credentials of its own.
 	Transport http.RoundTripper
+	// Normalizer holds the rules for bodies; nil means none.
+	Normalizer *scim.Normalizer
+	// PublicURL is the public origin, such as https://scim.example.com, for the
+	// rule [scim.Location].
+	PublicURL string
 	// Explain sorts an error of Transport for answer and log.
 	Explain func(error) Fault
 	// Log gets one line per exchange.
@@ -73,6 +79,9 @@ func New(options Options) (*Proxy, error) {
 	case options.Backend == nil, options.Inbound == nil, options.Outbound == nil, options.Transport == nil,
 		options.Explain == nil, options.Log == nil, options.Timeout <= 0, options.MaxBody <= 0:
 		return nil, errors.New("proxy: a required option is missing")
+	}
+	if options.Normalizer == nil {
+		options.Normalizer = new(scim.Normalizer)
 	}
 	if options.Host == "" {
 		options.Host = options.Backend.Host
@@ -134,8 +143,11 @@ func (p *Proxy) prepare(ctx context.Context, x *exchange, r *http.Request) error
 		return err
 	}
 	credentials, err := x.secret(ctx, p.options.Outbound)
+	if err != nil {
+		return err
+	}
 	x.credential = credentials.Current()
-	return err
+	return p.normalize(ctx, x)
 }
 
 // admit decides on a call before a byte of its body is read.
@@ -194,6 +206,9 @@ func (p *Proxy) modifyResponse(response *http.Response) error {
 	}
 	if response.StatusCode < 200 || response.StatusCode > 599 {
 		return ErrBadAnswer
+	}
+	if err := p.repair(x, response); err != nil {
+		return err
 	}
 	filterResponseHeader(response.Header)
 	if x.bodyPending() {
