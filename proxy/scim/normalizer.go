@@ -1,14 +1,67 @@
 package scim
 
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"strings"
+	"sync"
+)
+
 // Normalizer applies the rules that are on. Use [New]; it can be shared.
 type Normalizer struct {
-	rules Set
+	rules   Set
+	schemas []string
+
+	booleans, integers, multivalued []custom
+
+	parsers sync.Pool
 }
 
-// New makes a Normalizer. It fails when a name of Options is no attribute path
-// or no schema URI.
+// New makes a Normalizer. It fails when a name in Options is no attribute path
+// or no schema URI; the error is an [*OptionError].
 func New(options Options) (*Normalizer, error) {
-	return &Normalizer{rules: options.Rules}, nil
+	n := &Normalizer{
+		rules:   options.Rules,
+		schemas: append([]string{coreUser, coreGroup, enterpriseUser}, options.Extensions...),
+	}
+	for _, uri := range options.Extensions {
+		if !schemaURI.MatchString(uri) {
+			return nil, &OptionError{"Extensions", uri}
+		}
+	}
+	for _, each := range []struct {
+		option string
+		names  []string
+		into   *[]custom
+	}{
+		{"Booleans", options.Booleans, &n.booleans},
+		{"Integers", options.Integers, &n.integers},
+		{"Multivalued", options.Multivalued, &n.multivalued},
+	} {
+		for _, name := range each.names {
+			p := n.path([]byte(name))
+			if !p.valid || p.attribute == nil || p.filter != nil || p.dotted {
+				return nil, &OptionError{each.option, name}
+			}
+			*each.into = append(*each.into, custom{p.schema, p.attribute, p.sub})
+		}
+	}
+	return n, nil
+}
+
+// schemaURI is what the URI of a schema looks like.
+var schemaURI = regexp.MustCompile(`^[A-Za-z][0-9A-Za-z+.-]*:[^\s"\\\[\],]*[0-9A-Za-z]$`)
+
+// OptionError is a name in [Options] that cannot be used.
+type OptionError struct {
+	// Option is the field of Options, Value what it holds.
+	Option, Value string
+}
+
+// Error quotes the value.
+func (e *OptionError) Error() string {
+	return fmt.Sprintf("scim: %s: %q cannot be used", strings.ToLower(e.Option), e.Value)
 }
 
 // Rules returns the rules that are on.
@@ -18,7 +71,36 @@ func (n *Normalizer) Rules() Set { return n.rules }
 // there are none, the result is the slice that was given. With an error, which
 // wraps [ErrSyntax] or [ErrValue], there is no result.
 func (n *Normalizer) Request(kind Body, body []byte) ([]byte, Set, error) {
-	return body, 0, nil
+	p := n.parser()
+	defer n.release(p)
+	root, end, err := p.parse(body)
+	if err != nil {
+		return nil, 0, err
+	}
+	r := run{n: n, parser: p, kind: kind}
+	if err := r.body(root); err != nil {
+		return nil, 0, err
+	}
+	if r.fired == 0 {
+		return body, 0, nil
+	}
+	// What surrounds the root is not its own.
+	start := bytes.IndexByte(body, '{')
+	out := append(make([]byte, 0, len(body)+root.size()-end+start), body[:start]...)
+	return append(root.appendTo(out), body[end:]...), r.fired, nil
+}
+
+func (n *Normalizer) parser() *parser {
+	if p, ok := n.parsers.Get().(*parser); ok {
+		return p
+	}
+	return newParser()
+}
+
+// release gives a parser back, without the body.
+func (n *Normalizer) release(p *parser) {
+	p.reset()
+	n.parsers.Put(p)
 }
 
 // NeedsResource reports whether [Normalizer.Complete] has to see the resource:

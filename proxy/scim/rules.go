@@ -5,6 +5,7 @@ import (
 	"iter"
 	"math/bits"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -90,26 +91,40 @@ func Rules() []Rule { return slices.Clone(table[:]) }
 const byName = "by name only"
 
 // ParseRules reads the text of a NORMALIZE setting: "none", or names of rules
-// and groups or "all" with commas between, from which -name takes one out. The
-// order does not count. An error names what is unknown, and what is known.
+// and groups or "all" with commas between, of which -name takes some out. The
+// order does not count, nor do blanks around a name. The result is empty for
+// "none" only: a text that turns nothing on otherwise is an error. An error says
+// what is wrong with the text, and for a name that is unknown, what is known.
 func ParseRules(text string) (Set, error) {
+	if strings.TrimSpace(text) == "none" {
+		return 0, nil
+	}
 	var chosen, removed Set
-	items := strings.Split(text, ",")
-	for _, item := range items {
+	var unknown []string
+	for item := range strings.SplitSeq(text, ",") {
 		item = strings.TrimSpace(item)
-		if item == "none" && len(items) == 1 {
-			return 0, nil
-		}
 		name, remove := strings.CutPrefix(item, "-")
 		found := named(name)
 		switch {
+		case item == "":
+			return 0, fmt.Errorf("%q, with an empty name", text)
+		case item == "none":
+			return 0, fmt.Errorf("%q, with none beside others", text)
 		case found == 0:
-			return 0, fmt.Errorf("%q, which is none of none, all, %s", item, strings.Join(Names(), ", "))
+			unknown = append(unknown, strconv.Quote(item))
 		case remove:
 			removed |= found
 		default:
 			chosen |= found
 		}
+	}
+	switch {
+	case len(unknown) > 0:
+		return 0, fmt.Errorf("%s, not among none, all, %s", strings.Join(unknown, " and "), strings.Join(Names(), ", "))
+	case chosen == 0:
+		return 0, fmt.Errorf("%q, which takes out of nothing; name what is on as well, such as all", text)
+	case chosen&^removed == 0:
+		return 0, fmt.Errorf("%q, which takes out all that it names; none says so", text)
 	}
 	return chosen &^ removed, nil
 }
@@ -125,7 +140,8 @@ func named(name string) (s Set) {
 	return s
 }
 
-// Names lists the names of all groups and rules.
+// Names lists the names of all groups, then those of all rules, each in the
+// order of the table.
 func Names() []string {
 	var groups, rules []string
 	for _, rule := range table {

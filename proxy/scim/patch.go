@@ -1,0 +1,238 @@
+package scim
+
+import "fmt"
+
+// verb is what a PATCH operation does (RFC 7644 section 3.5.2).
+type verb int
+
+// The verbs, whatever their case. An operation with another one is the
+// backend's to refuse.
+const (
+	other verb = iota
+	add
+	replace
+	remove
+)
+
+var verbs = [...]string{add: "add", replace: "replace", remove: "remove"}
+
+// operation is an element of a PatchOp's Operations.
+type operation struct {
+	element child
+	index   int // from 1 on, as it was sent
+	verb    verb
+	// hasPath tells that there is one, valid or not.
+	hasPath bool
+	path    path
+	value   *value // nil if there is none
+	sites   []site
+	// more are the operations that a rule made out of this one, behind it.
+	more []*operation
+}
+
+// The names of a PatchOp's members, and of an operation's.
+var (
+	messageNames   = []string{"schemas", "Operations"}
+	operationNames = []string{"op", "path", "value"}
+)
+
+// patch applies the rules for PATCH, in the order of the table.
+func (r *run) patch(root *value) error {
+	message := attribute{name: "Operations", subs: messageNames}
+	if !uniqueSubs(&message, root) {
+		return r.twice(&path{known: &message})
+	}
+	list := root.member("Operations")
+	if list == nil || list.value.kind != array {
+		return nil
+	}
+	operations, err := r.operations(list.value)
+	if err != nil {
+		return err
+	}
+	length := len(operations)
+	for id := range r.n.rules.All() {
+		changed := false
+		if operations, changed, err = r.atOperations(&table[id], operations); err != nil {
+			return err
+		}
+		if id == AttributeCase && r.renameMembers(root, operations) {
+			changed = true
+		}
+		if changed {
+			r.fired = r.fired.With(id)
+		}
+	}
+	if len(operations) > length {
+		list.value.children = list.value.children[:0:0]
+		for _, o := range operations {
+			list.value.children = append(list.value.children, o.element)
+		}
+	}
+	return nil
+}
+
+// operations returns the elements of Operations.
+func (r *run) operations(list *value) ([]*operation, error) {
+	block := make([]operation, len(list.children))
+	operations := make([]*operation, len(list.children))
+	shape := attribute{name: "op, path or value", subs: operationNames}
+	for i := range block {
+		o := &block[i]
+		operations[i] = o
+		o.element, o.index = list.children[i], i+1
+		if !uniqueSubs(&shape, o.element.value) {
+			return nil, fmt.Errorf("operation %d: %w", o.index, r.twice(&path{known: &shape}))
+		}
+		if err := o.read(r); err != nil {
+			return nil, fmt.Errorf("operation %d: %w", o.index, err)
+		}
+	}
+	return operations, nil
+}
+
+// atOperations applies one rule.
+func (r *run) atOperations(rule *Rule, operations []*operation) ([]*operation, bool, error) {
+	any := false
+	grown := false
+	for _, o := range operations {
+		if o.verb == other {
+			continue
+		}
+		if rule.operation != nil {
+			changed, err := rule.operation(r, o)
+			if err != nil {
+				return nil, false, fmt.Errorf("operation %d: %w", o.index, err)
+			}
+			any, grown = any || changed, grown || len(o.more) > 0
+		}
+		if r.atSites(rule, o.sites) {
+			any = true
+		}
+	}
+	if !grown {
+		return operations, any, nil
+	}
+	var all []*operation
+	for _, o := range operations {
+		all = append(append(all, o), o.more...)
+		o.more = nil
+	}
+	return all, any, nil
+}
+
+// read takes the operation's object apart.
+func (o *operation) read(r *run) error {
+	object := o.element.value
+	if op := object.member("op"); op != nil {
+		given := op.value.unquoted()
+		for v := add; v <= remove; v++ {
+			if equalFold(given, verbs[v]) {
+				o.verb = v
+			}
+		}
+	}
+	if value := object.member("value"); value != nil {
+		o.value = value.value
+	}
+	// A path that is null is unassigned (RFC 7643 section 2.5).
+	if p := object.member("path"); p != nil && p.value.kind != null {
+		o.hasPath, o.path = true, r.n.path(p.value.unquoted())
+	}
+	return o.findSites(r)
+}
+
+// findSites finds what the operation aims at.
+func (o *operation) findSites(r *run) (err error) {
+	o.sites = nil
+	switch {
+	case !o.hasPath && o.value != nil:
+		o.sites, err = r.members(nil, o.value)
+	case !o.path.valid:
+	case o.path.attribute != nil:
+		if o.value != nil {
+			err = r.checkSubs(&o.path, o.value)
+		}
+		first := len(r.sites)
+		r.sites = append(r.sites, site{path: o.path, value: o.value, operation: o})
+		o.sites = r.sites[first:len(r.sites):len(r.sites)]
+	case o.value != nil: // the container of an extension
+		o.sites, err = r.members(o.path.schema, o.value)
+	}
+	return err
+}
+
+// setVerb makes the operation do something else.
+func (o *operation) setVerb(v verb) {
+	o.verb = v
+	o.element.value.member("op").value = &value{kind: text, raw: quote(verbs[v])}
+}
+
+// setPath gives the operation another path, in front of its value if it had
+// none.
+func (o *operation) setPath(r *run, to []byte) {
+	v := &value{kind: text, raw: quote(to)}
+	object := o.element.value
+	if p := object.member("path"); p != nil {
+		p.value = v
+	} else {
+		object.insert("value", newMember([]byte(`"path"`), v))
+	}
+	o.hasPath, o.path = true, r.n.path(to)
+}
+
+// dropValue takes the operation's value away.
+func (o *operation) dropValue() {
+	o.value = nil
+	for i := range o.sites {
+		o.sites[i].value = nil
+	}
+	o.element.value.remove(func(c *child) bool { return equalFold(c.name, "value") })
+}
+
+// clone returns a new operation that does the same to another path.
+func (o *operation) clone(r *run, to []byte, v *value) *operation {
+	object := *o.element.value
+	object.children = append([]child(nil), object.children...)
+	n := &operation{element: child{value: &object}, index: o.index, verb: o.verb}
+	n.become(r, to, v)
+	return n
+}
+
+// become gives the operation another path and value; nil means none.
+func (o *operation) become(r *run, to []byte, v *value) {
+	if v == nil {
+		o.dropValue()
+	} else if member := o.element.value.member("value"); member != nil {
+		member.value = v
+	}
+	o.setPath(r, to)
+	o.value = v
+	// Sites of one attribute whose sub-attributes are checked already.
+	_ = o.findSites(r)
+}
+
+// renameMembers gives the message's own members their standard names.
+func (r *run) renameMembers(root *value, operations []*operation) bool {
+	changed := canonical(root, messageNames)
+	for _, o := range operations {
+		if canonical(o.element.value, operationNames) {
+			changed = true
+		}
+	}
+	return changed
+}
+
+// canonical gives the members of an object the standard spelling of their names.
+func canonical(object *value, names []string) (changed bool) {
+	for i := range object.children {
+		c := &object.children[i]
+		for _, name := range names {
+			if equalFold(c.name, name) && string(c.name) != name {
+				c.rename(name)
+				changed = true
+			}
+		}
+	}
+	return changed
+}

@@ -1,0 +1,206 @@
+package scim
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+)
+
+// run is the normalization of one body.
+type run struct {
+	n      *Normalizer
+	parser *parser
+	kind   Body
+	fired  Set
+	sites  []site
+}
+
+// site is an attribute in a body: what a PATCH operation with a path aims at,
+// or a member of a resource, of an extension's container, or of the value of an
+// operation without a path.
+type site struct {
+	path
+	// value is nil in an operation without one.
+	value *value
+	// The name is either a member's, or the path of an operation.
+	member    *child
+	operation *operation
+}
+
+// rename gives the site's attribute another name.
+func (s *site) rename(r *run, text []byte) {
+	if s.member == nil {
+		s.operation.setPath(r, text)
+		s.path = s.operation.path
+		return
+	}
+	s.member.rename(string(text))
+	if s.schema != nil && !s.prefixed {
+		s.path = r.n.pathIn(s.schema, s.member.name)
+		return
+	}
+	s.path = r.n.path(s.member.name)
+}
+
+// body applies the rules that are on.
+func (r *run) body(root *value) error {
+	if root.kind != object {
+		return nil // valid JSON, but not SCIM: the backend's to refuse
+	}
+	if r.kind == Patch {
+		return r.patch(root)
+	}
+	return r.resource(root)
+}
+
+// resource applies the rules for whole resources, in the order of the table.
+func (r *run) resource(root *value) error {
+	sites, err := r.members(nil, root)
+	if err != nil {
+		return err
+	}
+	for id := range r.n.rules.All() {
+		rule := &table[id]
+		changed := r.atSites(rule, sites)
+		if rule.create != nil && r.kind == Create && rule.create(r, root) {
+			changed = true
+			if sites, err = r.members(nil, root); err != nil {
+				return err
+			}
+		}
+		if changed {
+			r.fired = r.fired.With(id)
+		}
+	}
+	return nil
+}
+
+// atSites applies a rule to attributes and their values, and reports whether
+// that changed any.
+func (r *run) atSites(rule *Rule, sites []site) (changed bool) {
+	for i := range sites {
+		s := &sites[i]
+		if rule.path != nil && rule.path(r, s) {
+			changed = true
+		}
+		if rule.value != nil && s.value != nil && rule.value(r, s) {
+			changed = true
+		}
+	}
+	return changed
+}
+
+// members returns the sites of a resource's members, those in the containers of
+// extensions included. A standard name that comes twice once case is folded is
+// an error: which one counts would be the backend's choice (RFC 7643 section
+// 2.1).
+func (r *run) members(schema []byte, resource *value) ([]site, error) {
+	first := len(r.sites)
+	if err := r.addMembers(schema, resource); err != nil {
+		return nil, err
+	}
+	return r.sites[first:len(r.sites):len(r.sites)], nil
+}
+
+func (r *run) addMembers(schema []byte, resource *value) error {
+	var seen names
+	for i := range resource.children {
+		c := &resource.children[i]
+		var p path
+		if schema == nil {
+			p = r.n.path(c.name)
+		} else {
+			p = r.n.pathIn(schema, c.name)
+		}
+		if p.valid && !seen.add(&p) {
+			return r.twice(&p)
+		}
+		if p.valid && p.attribute == nil && c.value.kind == object {
+			if err := r.addMembers(p.schema, c.value); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := r.checkSubs(&p, c.value); err != nil {
+			return err
+		}
+		r.sites = append(r.sites, site{path: p, value: c.value, member: c})
+	}
+	return nil
+}
+
+// checkSubs refuses a value of a standard attribute in which the name of a
+// sub-attribute comes twice once case is folded.
+func (r *run) checkSubs(p *path, v *value) error {
+	if p.known == nil || !p.known.complex() || p.sub != nil {
+		return nil
+	}
+	if !uniqueSubs(p.known, v) {
+		return r.twice(p)
+	}
+	return nil
+}
+
+// uniqueSubs reports whether each sub-attribute comes once at most in an object
+// and in each object of an array.
+func uniqueSubs(a *attribute, v *value) bool {
+	if v.kind == array {
+		for i := range v.children {
+			if element := v.children[i].value; element.kind == object && !uniqueSubs(a, element) {
+				return false
+			}
+		}
+		return true
+	}
+	var seen uint32
+	for i := range v.children {
+		for j, sub := range a.subs {
+			if equalFold(v.children[i].name, sub) {
+				if seen&(1<<j) != 0 {
+					return false
+				}
+				seen |= 1 << j
+			}
+		}
+	}
+	return true
+}
+
+func (r *run) twice(p *path) error {
+	name := "a schema"
+	if p.known != nil {
+		name = p.known.name
+	}
+	return fmt.Errorf("%w: found the name of %s, or of a sub-attribute of it, twice in one object; expected it once, whatever its case", ErrSyntax, name)
+}
+
+// names are the standard names that one object holds.
+type names struct {
+	whole []*attribute
+	parts map[string]bool
+}
+
+// add adds a path's name, and reports whether it is a new one. Names that
+// nobody knows are always.
+func (s *names) add(p *path) bool {
+	switch {
+	case p.attribute != nil && p.known == nil:
+		return true
+	case !p.prefixed && p.filter == nil && p.sub == nil:
+		if slices.Contains(s.whole, p.known) {
+			return false
+		}
+		s.whole = append(s.whole, p.known)
+		return true
+	}
+	// What a filter compares with keeps its case.
+	key := string(bytes.ToLower(p.schema)) + "\x00" + string(bytes.ToLower(p.attribute)) + "\x00" + string(p.filter) + "\x00" + string(bytes.ToLower(p.sub))
+	if s.parts[key] {
+		return false
+	}
+	if s.parts == nil {
+		s.parts = map[string]bool{}
+	}
+	s.parts[key] = true
+	return true
+}
