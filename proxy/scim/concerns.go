@@ -3,7 +3,7 @@ package scim
 // Rules by the bodies that they may change.
 const (
 	// patchRules are in a PATCH: all that are about operations and values.
-	patchRules Set = 1<<(MemberRefNull+1) - 1 | 1<<MissingTarget
+	patchRules Set = 1<<(MemberRefNull+1) - 1 - 1<<SchemaURI | 1<<MissingTarget
 	// valueRules are about the values of a resource, and so in a PUT: null there
 	// is how a client clears an attribute.
 	valueRules Set = 1<<RolesJSON | 1<<AttributeCase | 1<<ArrayWrapped | 1<<ManagerObject |

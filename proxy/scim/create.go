@@ -8,8 +8,8 @@ func createIDNull(_ *run, resource *value) bool {
 }
 
 // createRefNull takes the $ref that are null out of the standard attributes.
-func createRefNull(r *run, s *site) bool {
-	return r.kind == Create && s.known != nil && s.value.removeFromObjects(isNullRef)
+func createRefNull(_ *run, s *site) bool {
+	return s.known != nil && s.value.removeFromObjects(isNullRef)
 }
 
 // createNull takes out of the resource what is null, which is the same as

@@ -8,8 +8,12 @@ func managerPath(r *run, o *operation) (bool, error) {
 	}
 	changed := false
 	if o.path.schema == nil && equalFold(o.path.attribute, managerAttribute.name) {
-		to := append([]byte(enterpriseUser+":"), o.path.text...)
-		o.setPath(r, to)
+		p := r.n.pathIn([]byte(enterpriseUser), o.path.text)
+		p.prefixed = true
+		if sub := p.knownSub(); sub != "" {
+			p.sub = []byte(sub)
+		}
+		o.setPath(r, p.with([]byte(managerAttribute.name), p.filter, p.sub))
 		if err := o.findSites(r); err != nil {
 			return false, err
 		}
@@ -46,7 +50,7 @@ func managerObject(_ *run, s *site) bool {
 // managerShape unwraps an array of one, makes an object of a string with an id,
 // and drops a $ref that is null.
 func managerShape(v *value) (changed bool) {
-	if v.kind == array && len(v.children) == 1 {
+	if v.kind == array && len(v.children) == 1 && v.children[0].value.kind != array {
 		*v = *v.children[0].value
 		changed = true
 	}

@@ -42,7 +42,7 @@ func subAttributeCase(_ *run, s *site) bool {
 
 // extensionDot puts a colon between schema and attribute.
 func extensionDot(r *run, s *site) bool {
-	if !s.dotted || r.kind != Patch {
+	if !s.dotted {
 		return false
 	}
 	s.dotted = false
@@ -51,7 +51,7 @@ func extensionDot(r *run, s *site) bool {
 
 // primaryFilter turns the string that primary is compared with into a boolean.
 func primaryFilter(r *run, s *site) bool {
-	if s.filter == nil || r.kind != Patch {
+	if s.filter == nil {
 		return false
 	}
 	return s.renameIfNew(r, s.with(s.attribute, primaryLiterals(s.filter), s.sub))

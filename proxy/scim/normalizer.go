@@ -77,17 +77,22 @@ func (n *Normalizer) Request(kind Body, body []byte) ([]byte, Set, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	r := run{n: n, parser: p, kind: kind}
+	r := run{n: n, kind: kind}
 	if err := r.body(root); err != nil {
 		return nil, 0, err
 	}
 	if r.fired == 0 {
 		return body, 0, nil
 	}
-	// What surrounds the root is not its own.
+	return splice(body, root, end), r.fired, nil
+}
+
+// splice returns a body with another root, which ended at end. White space
+// around it is the body's.
+func splice(body []byte, root *value, end int) []byte {
 	start := bytes.IndexByte(body, '{')
-	out := append(make([]byte, 0, len(body)+root.size()-end+start), body[:start]...)
-	return append(root.appendTo(out), body[end:]...), r.fired, nil
+	out := append(make([]byte, 0, start+root.size()+len(body)-end), body[:start]...)
+	return append(root.appendTo(out), body[end:]...)
 }
 
 func (n *Normalizer) parser() *parser {
@@ -102,13 +107,3 @@ func (n *Normalizer) release(p *parser) {
 	p.reset()
 	n.parsers.Put(p)
 }
-
-// NeedsResource reports whether [Normalizer.Complete] has to see the resource:
-// whether a PATCH that was normalized aims at elements of multi-valued
-// attributes that may be missing. Without the rule [MissingTarget] it does not.
-func (n *Normalizer) NeedsResource(patch []byte) bool { return false }
-
-// Complete turns the operations of a PATCH that aim at elements which resource
-// does not have into operations that add them whole. What cannot be read leaves
-// the PATCH as it is.
-func (n *Normalizer) Complete(patch, resource []byte) ([]byte, Set) { return patch, 0 }

@@ -51,7 +51,7 @@ func (r *run) patch(root *value) error {
 		return err
 	}
 	length := len(operations)
-	for id := range r.n.rules.All() {
+	for id := range (r.n.rules & bodyRules[Patch]).All() {
 		changed := false
 		if operations, changed, err = r.atOperations(&table[id], operations); err != nil {
 			return err
@@ -64,12 +64,18 @@ func (r *run) patch(root *value) error {
 		}
 	}
 	if len(operations) > length {
-		list.value.children = list.value.children[:0:0]
-		for _, o := range operations {
-			list.value.children = append(list.value.children, o.element)
-		}
+		setOperations(root, operations)
 	}
 	return nil
+}
+
+// setOperations makes the operations those of the message.
+func setOperations(root *value, operations []*operation) {
+	children := make([]child, len(operations))
+	for i, o := range operations {
+		children[i] = o.element
+	}
+	root.member("Operations").value.children = children
 }
 
 // operations returns the elements of Operations.

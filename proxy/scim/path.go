@@ -34,7 +34,10 @@ func (n *Normalizer) path(text []byte) path {
 		return path{text: text, schema: schema, prefixed: true, valid: true}
 	}
 	p := n.pathIn(schema, rest)
-	p.text, p.prefixed, p.dotted = text, schema != nil, dotted
+	if p.valid {
+		p.prefixed, p.dotted = schema != nil, dotted
+	}
+	p.text = text
 	return p
 }
 
@@ -42,24 +45,24 @@ func (n *Normalizer) path(text []byte) path {
 // core ones.
 func (n *Normalizer) pathIn(schema, text []byte) path {
 	p := path{text: text, schema: schema}
-	rest := text
-	if p.attribute, rest = cutName(rest); p.attribute == nil {
-		return p
+	var rest []byte
+	if p.attribute, rest = cutName(text); p.attribute == nil {
+		return path{text: text}
 	}
 	if len(rest) > 0 && rest[0] == '[' {
 		end := filterEnd(rest)
 		if end < 0 {
-			return p
+			return path{text: text}
 		}
 		p.filter, rest = rest[1:end], rest[end+1:]
 	}
+	if len(rest) > 0 && rest[0] == '.' {
+		if p.sub, rest = cutName(rest[1:]); p.sub == nil {
+			return path{text: text}
+		}
+	}
 	if len(rest) > 0 {
-		if rest[0] != '.' {
-			return p
-		}
-		if p.sub, rest = cutName(rest[1:]); p.sub == nil || len(rest) > 0 {
-			return p
-		}
+		return path{text: text}
 	}
 	p.known, p.valid = attributeOf(schema, p.attribute), true
 	return p

@@ -17,7 +17,8 @@ type ID uint
 
 // The rules, in the order in which they are applied.
 const (
-	OpCase ID = iota
+	SchemaURI ID = iota
+	OpCase
 	RolesJSON
 	AttributeCase
 	PathlessSplit
@@ -39,7 +40,6 @@ const (
 	CreateIDNull
 	CreateRefNull
 	CreateNull
-	SchemaURI
 	ExtensionSchemas
 	AcceptSCIM
 	ExcludedMembers

@@ -57,7 +57,7 @@ var groupWords = []struct{ group, words string }{
 func rulesList(t *testing.T) string {
 	t.Helper()
 	var page strings.Builder
-	page.WriteString("\n## Overview\n\nIn the order in which they are applied.\n\n| Rule | Group | Applies to |\n|---|---|---|\n")
+	page.WriteString("\n## Overview\n\nThe rules in the order in which they are applied. In the examples below, `-` is before and `+` is after.\n\n| Rule | Group | Applies to |\n|---|---|---|\n")
 	seen := map[string]bool{}
 	for id, rule := range scim.Rules() {
 		fmt.Fprintf(&page, "| [`%s`](#%s) | %s | %s |\n", rule.Name, rule.Name, groupName(rule.Group), appliesTo(t, scim.ID(id)))

@@ -8,11 +8,10 @@ import (
 
 // run is the normalization of one body.
 type run struct {
-	n      *Normalizer
-	parser *parser
-	kind   Body
-	fired  Set
-	sites  []site
+	n     *Normalizer
+	kind  Body
+	fired Set
+	sites []site
 }
 
 // site is an attribute in a body: what a PATCH operation with a path aims at,
@@ -59,10 +58,10 @@ func (r *run) resource(root *value) error {
 	if err != nil {
 		return err
 	}
-	for id := range r.n.rules.All() {
+	for id := range (r.n.rules & bodyRules[r.kind]).All() {
 		rule := &table[id]
 		changed := r.atSites(rule, sites)
-		if rule.create != nil && r.kind == Create && rule.create(r, root) {
+		if rule.create != nil && rule.create(r, root) {
 			changed = true
 			if sites, err = r.members(nil, root); err != nil {
 				return err
@@ -112,10 +111,13 @@ func (r *run) addMembers(schema []byte, resource *value) error {
 		} else {
 			p = r.n.pathIn(schema, c.name)
 		}
-		if p.valid && !seen.add(&p) {
+		if !p.valid {
+			continue
+		}
+		if !seen.add(&p) {
 			return r.twice(&p)
 		}
-		if p.valid && p.attribute == nil && c.value.kind == object {
+		if p.attribute == nil && c.value.kind == object {
 			if err := r.addMembers(p.schema, c.value); err != nil {
 				return err
 			}

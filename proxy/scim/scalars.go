@@ -112,8 +112,8 @@ func memberString(_ *run, s *site) bool {
 }
 
 // memberRefNull takes a $ref that is null out of the elements of members.
-func memberRefNull(r *run, s *site) bool {
-	return r.kind == Patch && s.is(membersAttribute) && s.value.removeFromObjects(isNullRef)
+func memberRefNull(_ *run, s *site) bool {
+	return s.is(membersAttribute) && s.value.removeFromObjects(isNullRef)
 }
 
 // eachOf applies f to the values of the attributes that are among customs, and

@@ -98,6 +98,7 @@ func attributeOf(schema, name []byte) *attribute {
 var (
 	idAttribute      = coreAttributes["id"]
 	activeAttribute  = coreAttributes["active"]
+	groupsAttribute  = coreAttributes["groups"]
 	membersAttribute = coreAttributes["members"]
 	rolesAttribute   = coreAttributes["roles"]
 	managerAttribute = enterpriseAttributes["manager"]

@@ -28,6 +28,13 @@ const (
 
 // table lists the rules by their ID.
 var table = [count]Rule{
+	SchemaURI: {
+		Name: "schema-uri", Group: "create",
+		Before: `"schemas":["urn:ietf:params:scim:schemas:extension:enterprise:2.0User"]`,
+		After:  `"schemas":["urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"]`,
+		Source: "RFC 7643 section 8.7; " + useSCIM,
+		create: repairSchemas,
+	},
 	OpCase: {
 		Name: "op-case", Group: "patch",
 		Before:    `{"op":"Replace","path":"title","value":"x"}`,
@@ -183,13 +190,6 @@ var table = [count]Rule{
 		After:  `{"userName":"ada@contoso.com"}`,
 		Source: "RFC 7643 section 2.5; " + useSCIM,
 		create: createNull,
-	},
-	SchemaURI: {
-		Name: "schema-uri", Group: "create",
-		Before: `"schemas":["urn:ietf:params:scim:schemas:extension:enterprise:2.0User"]`,
-		After:  `"schemas":["urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"]`,
-		Source: "RFC 7643 section 8.7; " + useSCIM,
-		create: repairSchemas,
 	},
 	ExtensionSchemas: {
 		Name: "extension-schemas", Group: "create",

@@ -1,0 +1,121 @@
+package scim_test
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"example.com/entra-scim-proxy/proxy/scim"
+)
+
+// ruleCase is a case of testdata/rules.txt.
+type ruleCase struct {
+	name, rules         string
+	kind                scim.Body
+	input, want, refuse string
+}
+
+const customSchema = "urn:ietf:params:scim:schemas:extension:custom:2.0:User:"
+
+func (c *ruleCase) normalizer(t testing.TB) *scim.Normalizer {
+	t.Helper()
+	rules, err := scim.ParseRules(c.rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := scim.New(scim.Options{
+		Rules: rules, Extensions: []string{"urn:example:site:1.0:User"},
+		Booleans: []string{customSchema + "isContractor", customSchema + "badges.isNew"},
+		Integers: []string{customSchema + "number"}, Multivalued: []string{customSchema + "tags"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func ruleCases(t testing.TB) []ruleCase {
+	t.Helper()
+	data, err := os.ReadFile("testdata/rules.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := map[string]scim.Body{"patch": scim.Patch, "create": scim.Create, "replace": scim.Replace}
+	var cases []ruleCase
+	lines := strings.Split(string(data), "\n")
+	for i := 0; i < len(lines); i++ {
+		if lines[i] == "" || strings.HasPrefix(lines[i], "#") {
+			continue
+		}
+		name, rest, _ := strings.Cut(lines[i], ": ")
+		kind, rules, _ := strings.Cut(rest, " ")
+		c := ruleCase{name: name, rules: rules, kind: kinds[kind], input: lines[i+1], want: lines[i+2]}
+		if refuse, ok := strings.CutPrefix(c.want, "error "); ok {
+			c.want, c.refuse = "", refuse
+		} else if c.want == "unchanged" {
+			c.want = c.input
+		}
+		cases = append(cases, c)
+		i += 2
+	}
+	if len(cases) < 80 {
+		t.Fatalf("only %d cases were read", len(cases))
+	}
+	return cases
+}
+
+func TestRequestRules(t *testing.T) {
+	for _, c := range ruleCases(t) {
+		t.Run(c.name, func(t *testing.T) {
+			n, input := c.normalizer(t), []byte(c.input)
+			output, fired, err := n.Request(c.kind, input)
+			if c.refuse != "" {
+				if err == nil || err.Error() != c.refuse || output != nil {
+					t.Fatalf("got %s and error %v\nwant error %s", output, err, c.refuse)
+				}
+				if !errors.Is(err, scim.ErrSyntax) && !errors.Is(err, scim.ErrValue) {
+					t.Error("the error is of no known kind")
+				}
+				return
+			}
+			if err != nil || string(output) != c.want {
+				t.Fatalf("by %s, %v\ngot  %s\nwant %s", fired, err, output, c.want)
+			}
+			if changed := string(output) != c.input; changed != (fired != 0) {
+				t.Errorf("changed: %t, but rules that fired: %q", changed, fired)
+			}
+			if string(input) != c.input {
+				t.Errorf("the input was overwritten: %s", input)
+			}
+			again, fired, err := n.Request(c.kind, output)
+			if err != nil || fired != 0 {
+				t.Errorf("a second time: %s by %s, %v", again, fired, err)
+			}
+		})
+	}
+}
+
+func TestDepth(t *testing.T) {
+	n := (&ruleCase{rules: "all"}).normalizer(t)
+	nested := func(depth int) []byte {
+		return []byte(`{"x":` + strings.Repeat("[", depth-1) + strings.Repeat("]", depth-1) + `}`)
+	}
+	if _, _, err := n.Request(scim.Patch, nested(64)); err != nil {
+		t.Errorf("depth 64: %v", err)
+	}
+	for _, depth := range []int{65, 100_000} {
+		if _, _, err := n.Request(scim.Patch, nested(depth)); !errors.Is(err, scim.ErrSyntax) || !strings.Contains(err.Error(), "deeper than 64") {
+			t.Errorf("depth %d: %v", depth, err)
+		}
+	}
+}
+
+func TestInvalidUTF8IsRefused(t *testing.T) {
+	n := (&ruleCase{rules: "all"}).normalizer(t)
+	for _, body := range []string{"{\"x\":\"\xff\"}", "{\"\xc0\xaf\":1}", `{"x":"\ud800"}`, "\xef\xbb\xbf{}"} {
+		if _, _, err := n.Request(scim.Patch, []byte(body)); !errors.Is(err, scim.ErrSyntax) {
+			t.Errorf("%q: %v", body, err)
+		}
+	}
+}
