@@ -1,6 +1,9 @@
 package scim
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // opCase writes op in lower case.
 func opCase(_ *run, o *operation) (bool, error) {
@@ -16,14 +19,24 @@ func attributeCase(r *run, s *site) bool {
 	if s.known == nil {
 		return false
 	}
-	filter, sub := s.filter, s.sub
-	if name, rest := cutName(filter); s.known.sub(name) != "" {
-		filter = append([]byte(s.known.sub(name)), rest...)
-	}
+	name, filter, sub := []byte(s.known.name), s.standardFilter(), s.sub
 	if known := s.knownSub(); known != "" {
 		sub = []byte(known)
 	}
-	return s.renameIfNew(r, s.with([]byte(s.known.name), filter, sub))
+	return s.renameTo(r, name, filter, sub)
+}
+
+// standardFilter returns the path's filter with the standard spelling of the
+// name that it begins with.
+func (p *path) standardFilter() []byte {
+	name, rest := cutName(p.filter)
+	if p.known == nil {
+		return p.filter
+	}
+	if standard := p.known.sub(name); standard != "" && standard != string(name) {
+		return append([]byte(standard), rest...)
+	}
+	return p.filter
 }
 
 // subAttributeCase does the same for the sub-attributes in a value.
@@ -46,7 +59,8 @@ func extensionDot(r *run, s *site) bool {
 		return false
 	}
 	s.dotted = false
-	return s.renameIfNew(r, s.with(s.attribute, s.filter, s.sub))
+	s.rename(r, s.with(s.attribute, s.filter, s.sub))
+	return true
 }
 
 // primaryFilter turns the string that primary is compared with into a boolean.
@@ -54,28 +68,26 @@ func primaryFilter(r *run, s *site) bool {
 	if s.filter == nil {
 		return false
 	}
-	return s.renameIfNew(r, s.with(s.attribute, primaryLiterals(s.filter), s.sub))
+	return s.renameTo(r, s.attribute, primaryLiterals(s.filter), s.sub)
 }
 
 // primaryLiterals replaces the strings that primary is compared with in a
 // filter.
 func primaryLiterals(filter []byte) []byte {
-	var out []byte
-	words := [2][]byte{} // the last two
-	for rest := filter; len(rest) > 0; {
-		word := rest[:wordEnd(rest)]
-		rest = rest[len(word):]
+	var words [2][]byte // the last two
+	for at := 0; at < len(filter); {
+		word := filter[at : at+wordEnd(filter[at:])]
 		literal, ok := boolean(word)
 		if ok && equalFold(words[0], "primary") && (equalFold(words[1], "eq") || equalFold(words[1], "ne")) {
-			out = append(out, literal...)
-		} else {
-			out = append(out, word...)
+			filter = slices.Concat(filter[:at], []byte(literal), filter[at+len(word):])
+			word = filter[at : at+len(literal)]
 		}
-		if len(bytes.TrimSpace(word)) > 0 {
+		if word[0] != ' ' && word[0] != '\t' {
 			words = [2][]byte{words[1], word}
 		}
+		at += len(word)
 	}
-	return out
+	return filter
 }
 
 // wordEnd returns the end of the string, the run of blanks, the parenthesis or
@@ -116,11 +128,12 @@ func boolean(quoted []byte) (literal string, ok bool) {
 	return "", false
 }
 
-// renameIfNew renames the site, and reports whether that changed its name.
-func (s *site) renameIfNew(r *run, to []byte) bool {
-	if bytes.Equal(to, s.text) {
+// renameTo gives the parts of the site's name other texts, and reports whether
+// one differs.
+func (s *site) renameTo(r *run, attribute, filter, sub []byte) bool {
+	if bytes.Equal(attribute, s.attribute) && bytes.Equal(filter, s.filter) && bytes.Equal(sub, s.sub) {
 		return false
 	}
-	s.rename(r, to)
+	s.rename(r, s.with(attribute, filter, sub))
 	return true
 }

@@ -77,7 +77,7 @@ func (n *Normalizer) Request(kind Body, body []byte) ([]byte, Set, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	r := run{n: n, kind: kind}
+	r := run{n: n, kind: kind, sites: p.firstSites[:0]}
 	if err := r.body(root); err != nil {
 		return nil, 0, err
 	}

@@ -31,6 +31,7 @@ type parser struct {
 	// The first blocks, used for one body after the other.
 	firstValues   [block]value
 	firstChildren [block]child
+	firstSites    [block / 4]site
 }
 
 func newParser() *parser {
@@ -48,6 +49,7 @@ func (p *parser) reset() {
 	clear(p.open[:cap(p.open)])
 	clear(p.firstValues[:])
 	clear(p.firstChildren[:])
+	clear(p.firstSites[:])
 	p.values, p.children = p.firstValues[:], p.firstChildren[:]
 }
 

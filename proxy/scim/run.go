@@ -3,7 +3,6 @@ package scim
 import (
 	"bytes"
 	"fmt"
-	"slices"
 )
 
 // run is the normalization of one body.
@@ -178,7 +177,7 @@ func (r *run) twice(p *path) error {
 
 // names are the standard names that one object holds.
 type names struct {
-	whole []*attribute
+	whole uint64 // their bits
 	parts map[string]bool
 }
 
@@ -189,14 +188,17 @@ func (s *names) add(p *path) bool {
 	case p.attribute != nil && p.known == nil:
 		return true
 	case !p.prefixed && p.filter == nil && p.sub == nil:
-		if slices.Contains(s.whole, p.known) {
+		if s.whole&p.known.bit != 0 {
 			return false
 		}
-		s.whole = append(s.whole, p.known)
+		s.whole |= p.known.bit
 		return true
 	}
-	// What a filter compares with keeps its case.
-	key := string(bytes.ToLower(p.schema)) + "\x00" + string(bytes.ToLower(p.attribute)) + "\x00" + string(p.filter) + "\x00" + string(bytes.ToLower(p.sub))
+	// The filter is what rules would make of it; what it compares with keeps its
+	// case.
+	key := string(bytes.Join([][]byte{
+		bytes.ToLower(p.schema), bytes.ToLower(p.attribute), primaryLiterals(p.standardFilter()), bytes.ToLower(p.sub),
+	}, []byte{0}))
 	if s.parts[key] {
 		return false
 	}

@@ -17,6 +17,8 @@ type attribute struct {
 	multi bool
 	// subs are the names of a complex attribute's sub-attributes.
 	subs []string
+	// bit is the attribute's own among those of its schema.
+	bit uint64
 }
 
 // complex reports whether the attribute has sub-attributes (RFC 7643 section
@@ -68,6 +70,7 @@ var enterpriseAttributes = byLowerName([]attribute{
 func byLowerName(attributes []attribute) map[string]*attribute {
 	index := make(map[string]*attribute, len(attributes))
 	for i := range attributes {
+		attributes[i].bit = 1 << i
 		index[strings.ToLower(attributes[i].name)] = &attributes[i]
 	}
 	return index

@@ -124,9 +124,9 @@ func (v *value) setText(kind jsontext.Kind, raw []byte) { *v = value{kind: kind,
 // were any.
 func (v *value) remove(drop func(*child) bool) bool {
 	kept := v.children[:0]
-	for _, c := range v.children {
-		if !drop(&c) {
-			kept = append(kept, c)
+	for i := range v.children {
+		if c := &v.children[i]; !drop(c) {
+			kept = append(kept, *c)
 		}
 	}
 	if len(kept) == len(v.children) {
