@@ -85,17 +85,18 @@ func TestNothingLeaksInAWholeRun(t *testing.T) {
 		mu.Unlock()
 		service.ServeHTTP(w, r)
 	})
-	scim, err := backend.New(backend.Options{Token: b.token, BasePath: "/rest/scim/v2", PublicURL: "http://127.0.0.1:7071/scim"})
+	environment := b.environment(t)
+	environment["LOG_LEVEL"], environment["NORMALIZE"] = "debug", "all"
+	p := start(t, environment)
+	wire := newTap(t, p.address)
+	base := "http://" + wire.Addr().String() + "/scim"
+	scim, err := backend.New(backend.Options{Token: b.token, BasePath: "/rest/scim/v2", PublicURL: base})
 	if err != nil {
 		t.Fatal(err)
 	}
 	service = scim
-	environment := b.environment(t)
-	environment["LOG_LEVEL"] = "debug"
-	p := start(t, environment)
-	wire := newTap(t, p.address)
 
-	ids := runCycle(t, "http://"+wire.Addr().String()+"/scim?aadOptscim062020", b.entra)
+	ids := append(runCycle(t, base, b.entra), runCycle(t, base+"?aadOptscim062020", b.entra)...)
 	host := b.Listener.Addr().String()
 	for _, call := range []string{
 		"GET /scim/Users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer wrong-canary\r\n\r\n",
@@ -130,6 +131,9 @@ func TestNothingLeaksInAWholeRun(t *testing.T) {
 	mu.Lock()
 	defer mu.Unlock()
 	absent(t, "wire to the backend", got.String(), []string{b.entra, "aadOptscim062020", "canary-"})
+	if !strings.Contains(log, `"rules":"`) {
+		t.Error("no call was normalized")
+	}
 	for text, needle := range map[string]string{log: `"route":"/Users/{id}"`, wire.text(): "application/scim+json", got.String(): b.token} {
 		if !strings.Contains(text, needle) {
 			t.Errorf("the search is blind: nothing holds %q", needle)

@@ -38,7 +38,7 @@ func list(t *testing.T, arguments ...string) []goPackage {
 // directions are the imports among the product's packages that the design
 // allows.
 var directions = map[string][]string{
-	"handler":        {"proxy", "proxy/keyvault", "proxy/token", "proxy/upstream"},
+	"handler":        {"proxy", "proxy/keyvault", "proxy/scim", "proxy/token", "proxy/upstream"},
 	"proxy":          {"proxy/scim", "proxy/token"},
 	"proxy/keyvault": {"proxy/token"},
 	"proxy/scim":     {},
@@ -66,6 +66,22 @@ func TestImportDirections(t *testing.T) {
 	}
 	if seen < 5 {
 		t.Errorf("only %d packages were seen", seen)
+	}
+}
+
+// Normalization is pure: what could do I/O is not within its reach.
+func TestSCIMImportsOnlyTheTokenizer(t *testing.T) {
+	const tokenizer = "github.com/go-json-experiment/json/jsontext"
+	for _, p := range list(t, module+"/proxy/scim") {
+		for _, imported := range p.Imports {
+			domain, _, _ := strings.Cut(imported, "/")
+			if strings.Contains(domain, ".") && imported != tokenizer {
+				t.Errorf("proxy/scim imports %s", imported)
+			}
+			if imported != "net/url" && slices.Contains([]string{"log", "net", "os", "syscall", "time"}, domain) {
+				t.Errorf("proxy/scim imports %s, and should be pure", imported)
+			}
+		}
 	}
 }
 

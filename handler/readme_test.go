@@ -58,7 +58,7 @@ func settingsTable(t *testing.T) string {
 		if !ok || field.Tag.Get("expect") == "" {
 			t.Errorf("the field %s lacks a comment that begins with its name, or an expect tag", field.Name)
 		}
-		meaning = strings.TrimPrefix(meaning, "is ")
+		meaning = strings.TrimPrefix(strings.TrimPrefix(meaning, "is "), "are ")
 		table.WriteString(fmt.Sprintf("| `%s` | %s | %s | %s |\n", name, sentence(meaning), field.Tag.Get("expect"), defaultOf(field)))
 	}
 	return table.String() + "\n"

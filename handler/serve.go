@@ -82,5 +82,8 @@ func assemble(s settings, found report, logger *zap.Logger) (http.Handler, []fun
 	if len(found.problems) > 0 {
 		return proxy.Misconfigured(logger), nil
 	}
+	if rules := s.normalizer.Rules(); rules != 0 {
+		logger.Info("normalization is on", zap.Stringer("rules", rules))
+	}
 	return newProxy(s, logger)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/agnivade/levenshtein"
 	"github.com/caarlos0/env/v11"
 
+	"example.com/entra-scim-proxy/proxy/scim"
 	"example.com/entra-scim-proxy/proxy/token"
 )
 
@@ -41,6 +42,16 @@ type settings struct {
 	SCIMPath scimPath `env:"SCIM_PATH" envDefault:"/scim" expect:"/, or a path such as /scim of letters, digits and -._~, not below /admin or /runtime, which the Functions host keeps for itself"`
 	// PublicURL is the public origin; never taken from a request.
 	PublicURL origin `env:"PUBLIC_URL" expect:"an origin such as https://contoso-scim.azurewebsites.net, without path" default:"https://$WEBSITE_HOSTNAME in Azure"`
+	// Normalize is the rules that are on, of those in docs/rules.md: the repairs of request bodies and of answers.
+	Normalize ruleSet `env:"NORMALIZE" envDefault:"none" expect:"none, all, or names of rules and groups with commas between, -name to take one out"`
+	// BooleanAttributes are custom attributes that hold booleans, for the rule custom-boolean.
+	BooleanAttributes nameList `env:"BOOLEAN_ATTRIBUTES" expect:"attribute paths without filter, with commas between, such as urn:ietf:params:scim:schemas:extension:acme:2.0:User:isContractor" default:"none"`
+	// IntegerAttributes are custom attributes that hold integers, for the rule custom-integer.
+	IntegerAttributes nameList `env:"INTEGER_ATTRIBUTES" expect:"attribute paths without filter, with commas between, such as urn:ietf:params:scim:schemas:extension:acme:2.0:User:badgeNumber" default:"none"`
+	// MultivaluedAttributes are custom attributes that hold several simple values, for the rule custom-multivalued.
+	MultivaluedAttributes nameList `env:"MULTIVALUED_ATTRIBUTES" expect:"attribute paths without filter, with commas between, such as urn:ietf:params:scim:schemas:extension:acme:2.0:User:sites" default:"none"`
+	// ExtensionSchemas are extension schemas whose URI is not of the form urn:ietf:params:scim:schemas:extension:NAME:2.0:User, or Group; those are known without.
+	ExtensionSchemas nameList `env:"EXTENSION_SCHEMAS" expect:"schema URIs, with commas between, such as urn:acme:scim:schemas:1.0:Employee" default:"none"`
 	// MaxBody is the largest request body.
 	MaxBody size `env:"MAX_BODY" envDefault:"1MiB" expect:"bytes, or a size such as 1MiB, up to 100MiB"`
 	// LogLevel is the least level that is logged.
@@ -50,6 +61,8 @@ type settings struct {
 	port uint16
 	// managedIdentity tells that Azure offers one here.
 	managedIdentity bool
+	// normalizer is made of Normalize and the names above.
+	normalizer *scim.Normalizer
 }
 
 // problem is a setting that cannot be used.
@@ -106,8 +119,12 @@ func parseSettings(environment map[string]string) (settings, report) {
 	return s, found
 }
 
+func (r *report) has(setting string) bool {
+	return slices.ContainsFunc(r.problems, func(p problem) bool { return p.setting == setting })
+}
+
 func (r *report) add(setting, what string) {
-	if !slices.ContainsFunc(r.problems, func(p problem) bool { return p.setting == setting }) {
+	if !r.has(setting) {
 		r.problems = append(r.problems, problem{setting, what, expectation(setting)})
 	}
 }
@@ -139,6 +156,7 @@ func (s *settings) check(environment map[string]string, r *report) {
 	if host := environment["WEBSITE_HOSTNAME"]; r.azure && host != "" && s.PublicURL == "" {
 		s.PublicURL = origin("https://" + host)
 	}
+	s.checkNormalization(r)
 	s.managedIdentity = environment["IDENTITY_ENDPOINT"] != ""
 	s.port = port(environment, r)
 }

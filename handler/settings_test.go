@@ -263,6 +263,9 @@ func FuzzParseSettings(f *testing.F) {
 	}
 	f.Add("MAX_BODY", "1,5.5KiB")
 	f.Add("BACKEND_URL", "https://h/%2e%2e")
+	f.Add("NORMALIZE", "all,-location, op-case")
+	f.Add("EXTENSION_SCHEMAS", "urn:a:b,")
+	f.Add("BOOLEAN_ATTRIBUTES", "a.b,urn:ietf:params:scim:schemas:extension:acme:2.0:User:c")
 	f.Fuzz(func(t *testing.T, name, value string) {
 		s, found := parseSettings(valid(name, value))
 		for _, problem := range found.problems {
@@ -270,7 +273,7 @@ func FuzzParseSettings(f *testing.F) {
 				t.Errorf("%q=%q: problem %q", name, value, problem)
 			}
 		}
-		if len(found.problems) == 0 && (s.BackendURL.URL == nil || s.BackendToken.source == nil || s.MaxBody < 1 || s.BackendTimeout < timeout(time.Second)) {
+		if len(found.problems) == 0 && (s.BackendURL.URL == nil || s.BackendToken.source == nil || s.MaxBody < 1 || s.normalizer == nil || s.BackendTimeout < timeout(time.Second)) {
 			t.Errorf("%q=%q: no problem, but unusable settings %+v", name, value, s)
 		}
 	})

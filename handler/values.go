@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 	"go.uber.org/zap/zapcore"
 
+	"example.com/entra-scim-proxy/proxy/scim"
 	"example.com/entra-scim-proxy/proxy/token"
 	"example.com/entra-scim-proxy/proxy/upstream"
 )
@@ -245,6 +246,30 @@ func (s *size) UnmarshalText(text []byte) error {
 		return fmt.Errorf("%q", text)
 	}
 	*s = size(bytes)
+	return nil
+}
+
+// ruleSet is a set of rules.
+type ruleSet struct{ scim.Set }
+
+func (r *ruleSet) UnmarshalText(text []byte) error {
+	set, err := scim.ParseRules(string(text))
+	r.Set = set
+	return err
+}
+
+// nameList is a list with commas between; blanks around a name do not count.
+type nameList []string
+
+func (n *nameList) UnmarshalText(text []byte) error {
+	var list nameList
+	for name := range strings.SplitSeq(string(text), ",") {
+		if name = strings.TrimSpace(name); name == "" {
+			return fmt.Errorf("%q, with an empty name", text)
+		}
+		list = append(list, name)
+	}
+	*n = list
 	return nil
 }
 

@@ -50,6 +50,7 @@ func newProxy(s settings, logger *zap.Logger) (http.Handler, []func(context.Cont
 		UserAgent: "entra-scim-proxy/" + version,
 		Inbound:   inbound, Outbound: outbound,
 		Transport: upstream.NewTransport(edge), Explain: explain, Log: logger,
+		Normalizer: s.normalizer, PublicURL: string(s.PublicURL),
 	})
 	if err != nil {
 		// What New checks, the settings' own checks guarantee.

@@ -9,10 +9,15 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// maxDepth is how deep objects and arrays may nest. RFC 7643 section 2.3.8
-// allows no complex attribute within another, so that a PATCH of a resource
-// needs 7.
-const maxDepth = 64
+const (
+	// maxDepth is how deep objects and arrays may nest. RFC 7643 section 2.3.8
+	// allows no complex attribute within another, so that a PATCH of a resource
+	// needs 7.
+	maxDepth = 64
+	// maxValues is how many values a body may have, at some 150 bytes of memory
+	// each. It is enough for 60,000 members; a body of 1 MiB holds 20,000.
+	maxValues = 1 << 17
+)
 
 // block is how many values or children are allocated at once: a few more than
 // an ordinary PATCH has.
@@ -24,6 +29,7 @@ type parser struct {
 	buffer   bytes.Buffer
 	body     []byte
 	maxDepth int
+	count    int     // of the values so far
 	values   []value // the rest of a block to take values from
 	children []child // the same for children
 	open     []child // the children so far of what is being read
@@ -42,7 +48,7 @@ func newParser() *parser {
 
 // reset makes the parser ready for another body, and forgets the last one.
 func (p *parser) reset() {
-	p.body, p.buffer = nil, bytes.Buffer{}
+	p.body, p.buffer, p.count = nil, bytes.Buffer{}, 0
 	if cap(p.open) > 2*block {
 		p.open = make([]child, 0, block)
 	}
@@ -57,7 +63,7 @@ func (p *parser) reset() {
 // value are errors (RFC 7493 section 2), as is too deep nesting. It also returns
 // where the value ends.
 func (p *parser) parse(body []byte) (root *value, end int, err error) {
-	p.body = body
+	p.body, p.open = body, p.open[:0]
 	// The decoder parses a bytes.Buffer in place.
 	p.buffer = *bytes.NewBuffer(body)
 	p.decoder.Reset(&p.buffer)
@@ -70,12 +76,18 @@ func (p *parser) parse(body []byte) (root *value, end int, err error) {
 	return root, end, nil
 }
 
-// errDepth ends the reading of a body that nests too deep.
-var errDepth = errors.New("too deep")
+// What ends the reading of a body beside what is no JSON.
+var (
+	errDepth  = errors.New("too deep")
+	errValues = errors.New("too many values")
+)
 
 // value reads the next value; depth is what it has if it is an object or array.
 // It also returns the value's end in the body.
 func (p *parser) value(depth int) (v *value, end int, err error) {
+	if p.count++; p.count > maxValues {
+		return nil, 0, errValues
+	}
 	kind := p.decoder.PeekKind()
 	if kind != object && kind != array {
 		raw, err := p.decoder.ReadValue()
@@ -123,7 +135,7 @@ func (p *parser) child(parent jsontext.Kind, at, depth int) (int, error) {
 		}
 		end := int(p.decoder.InputOffset())
 		start := end - len(quoted)
-		c.name, c.nameStart, c.nameEnd = unquote(p.body[start:end]), int32(start-at), int32(end-at)
+		c.name, c.nameStart, c.nameEnd = unquote(p.body[start:end]), start-at, end-at
 	}
 	v, end, err := p.value(depth + 1)
 	if err != nil {
@@ -183,6 +195,8 @@ func (p *parser) refusal(err error) error {
 	switch {
 	case errors.Is(err, errDepth):
 		return fmt.Errorf("%w: found objects and arrays nested deeper than %d at byte %d", ErrSyntax, p.maxDepth, offset)
+	case errors.Is(err, errValues):
+		return fmt.Errorf("%w: found more than %d values up to byte %d", ErrSyntax, maxValues, offset)
 	case errors.Is(err, jsontext.ErrDuplicateName):
 		return fmt.Errorf("%w: found a member name twice in one object at byte %d; expected each once", ErrSyntax, offset)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):

@@ -111,6 +111,19 @@ func TestDepth(t *testing.T) {
 	}
 }
 
+// The bound keeps a body of small values from costing hundreds of times its
+// length in memory.
+func TestNumberOfValues(t *testing.T) {
+	n := (&ruleCase{rules: "all"}).normalizer(t)
+	list := func(values int) []byte { return []byte(`{"x":[0` + strings.Repeat(",0", values-3) + `]}`) }
+	if _, _, err := n.Request(scim.Patch, list(1<<17)); err != nil {
+		t.Errorf("131072 values: %v", err)
+	}
+	if _, _, err := n.Request(scim.Patch, list(1<<17+1)); !errors.Is(err, scim.ErrSyntax) || !strings.Contains(err.Error(), "more than 131072 values") {
+		t.Errorf("131073 values: %v", err)
+	}
+}
+
 func TestInvalidUTF8IsRefused(t *testing.T) {
 	n := (&ruleCase{rules: "all"}).normalizer(t)
 	for _, body := range []string{"{\"x\":\"\xff\"}", "{\"\xc0\xaf\":1}", `{"x":"\ud800"}`, "\xef\xbb\xbf{}"} {

@@ -4,14 +4,14 @@ import "bytes"
 
 // rolesJSON replaces an element of roles whose only member is a string that
 // holds a JSON object by that object.
-func rolesJSON(_ *run, s *site) bool {
+func rolesJSON(r *run, s *site) bool {
 	if !s.is(rolesAttribute) {
 		return false
 	}
 	changed := false
 	for object := range s.value.objects() {
 		// A string may hold another one, which would be the next run's.
-		for unpackRole(object) {
+		for r.unpackRole(object) {
 			changed = true
 		}
 	}
@@ -21,7 +21,7 @@ func rolesJSON(_ *run, s *site) bool {
 // embeddedDepth leaves an object out of a string room in the body around it.
 const embeddedDepth = maxDepth - 8
 
-func unpackRole(element *value) bool {
+func (r *run) unpackRole(element *value) bool {
 	if len(element.children) != 1 || !equalFold(element.children[0].name, "value") {
 		return false
 	}
@@ -29,9 +29,11 @@ func unpackRole(element *value) bool {
 	if len(inner) == 0 || inner[0] != '{' {
 		return false
 	}
-	p := newParser()
-	p.maxDepth = embeddedDepth
-	role, _, err := p.parse(inner)
+	if r.embedded == nil {
+		r.embedded = newParser()
+		r.embedded.maxDepth = embeddedDepth
+	}
+	role, _, err := r.embedded.parse(inner)
 	if err != nil || !uniqueSubs(rolesAttribute, role) {
 		return false
 	}

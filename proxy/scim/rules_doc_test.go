@@ -49,7 +49,7 @@ var groupWords = []struct{ group, words string }{
 	{"create", "The resource in a POST. A PUT is left alone, because null is how a client clears an attribute there."},
 	{"request", "The header of a request."},
 	{"response", "The backend's answers, where they would hurt Entra."},
-	{byName, "No group chooses these, and `all` does not: name them. They are for backends that need them; others may fare worse."},
+	{byName, "No group chooses these, and `all` does not: name them. They are for backends that need them; others may fare worse. `missing-target` costs one GET of the resource for each PATCH that may need it; if that GET fails, the PATCH goes out without it."},
 }
 
 // rulesList is the generated part of the page: an overview in the order of

@@ -58,12 +58,15 @@ func TestRulesIsACopy(t *testing.T) {
 }
 
 func TestNamesListsGroupsThenRules(t *testing.T) {
-	want := []string{"patch", "active", "create", "request", "response"}
-	for _, rule := range scim.Rules() {
-		want = append(want, rule.Name)
-	}
-	if diff := cmp.Diff(want, scim.Names()); diff != "" {
+	names := scim.Names()
+	groups := slices.Sorted(slices.Values(names[:len(names)-len(scim.Rules())]))
+	if diff := cmp.Diff([]string{"active", "create", "patch", "request", "response"}, groups); diff != "" {
 		t.Error(diff)
+	}
+	for i, rule := range scim.Rules() {
+		if name := names[len(groups)+i]; name != rule.Name {
+			t.Errorf("name %d is %s, want %s", len(groups)+i, name, rule.Name)
+		}
 	}
 }
 

@@ -11,6 +11,9 @@ type run struct {
 	kind  Body
 	fired Set
 	sites []site
+	// embedded reads JSON out of strings; nil until there is some. Its bounds are
+	// those of one body.
+	embedded *parser
 }
 
 // site is an attribute in a body: what a PATCH operation with a path aims at,

@@ -37,7 +37,7 @@ func pathlessSplit(r *run, o *operation) (bool, error) {
 // with a URI that nobody knows stays: whether it ends in an attribute cannot be
 // told.
 func isPart(r *run, c *child) bool {
-	if bytes.IndexAny(c.name, ".[:") < 0 {
+	if !bytes.ContainsAny(c.name, ".[:") {
 		return false
 	}
 	p := r.n.path(c.name)

@@ -24,7 +24,7 @@ type child struct {
 	head, tail []byte
 	// name is a member's name, unquoted, and quoted at these offsets of head.
 	name               []byte
-	nameStart, nameEnd int32
+	nameStart, nameEnd int
 	value              *value
 }
 
@@ -191,13 +191,13 @@ func (c *child) rename(name string) {
 	head = append(head, c.head[:c.nameStart]...)
 	head = append(head, quoted...)
 	head = append(head, c.head[c.nameEnd:]...)
-	c.head, c.name, c.nameEnd = head, []byte(name), c.nameStart+int32(len(quoted))
+	c.head, c.name, c.nameEnd = head, []byte(name), c.nameStart+len(quoted)
 }
 
 // newMember makes a member with the quoted name.
 func newMember(quoted []byte, v *value) child {
 	head := append(quoted[:len(quoted):len(quoted)], ':')
-	return child{head: head, name: unquote(quoted), nameEnd: int32(len(quoted)), value: v}
+	return child{head: head, name: unquote(quoted), nameEnd: len(quoted), value: v}
 }
 
 // equalFold compares a name with a standard one, which is ASCII, without regard

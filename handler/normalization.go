@@ -1,0 +1,114 @@
+package main
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"example.com/entra-scim-proxy/proxy/scim"
+)
+
+// nameSetting is a setting that tells the rules about names of the operator's.
+type nameSetting struct {
+	setting string
+	names   nameList
+	// field is where the names go.
+	field func(*scim.Options) *[]string
+	// used reports whether a rule that uses the names is on; unused is the
+	// warning if not.
+	used   func(*scim.Normalizer) bool
+	unused string
+}
+
+// nameSettings lists them, the schemas first: a path can begin with one.
+func (s *settings) nameSettings() []nameSetting {
+	return []nameSetting{
+		{"EXTENSION_SCHEMAS", s.ExtensionSchemas, func(o *scim.Options) *[]string { return &o.Extensions },
+			readsBodies, "turns no rule for request bodies on"},
+		{"BOOLEAN_ATTRIBUTES", s.BooleanAttributes, func(o *scim.Options) *[]string { return &o.Booleans },
+			isOn(scim.CustomBoolean), "does not turn the rule custom-boolean on"},
+		{"INTEGER_ATTRIBUTES", s.IntegerAttributes, func(o *scim.Options) *[]string { return &o.Integers },
+			isOn(scim.CustomInteger), "does not turn the rule custom-integer on"},
+		{"MULTIVALUED_ATTRIBUTES", s.MultivaluedAttributes, func(o *scim.Options) *[]string { return &o.Multivalued },
+			isOn(scim.CustomMultivalued, scim.RemoveValue), "turns neither the rule custom-multivalued nor remove-value on"},
+	}
+}
+
+func isOn(rules ...scim.ID) func(*scim.Normalizer) bool {
+	return func(n *scim.Normalizer) bool { return slices.ContainsFunc(rules, n.Rules().Has) }
+}
+
+func readsBodies(n *scim.Normalizer) bool {
+	return n.Concerns(scim.Patch) || n.Concerns(scim.Create) || n.Concerns(scim.Replace)
+}
+
+// checkNormalization makes the normalizer, of the names that can be used, and
+// reports those that cannot.
+func (s *settings) checkNormalization(r *report) {
+	if s.Normalize.Has(scim.Location) && s.PublicURL == "" {
+		r.add("PUBLIC_URL", "nothing, but the rule location in NORMALIZE")
+	}
+	options := scim.Options{Rules: s.Normalize.Set}
+	for _, each := range s.nameSettings() {
+		good, bad := usable(each, options.Extensions)
+		if len(bad) > 0 {
+			r.add(each.setting, strings.Join(bad, " and "))
+		}
+		*each.field(&options) = good
+	}
+	if twice := inBoth(s.BooleanAttributes, s.IntegerAttributes); twice != "" {
+		r.add("INTEGER_ATTRIBUTES", strconv.Quote(twice)+", which BOOLEAN_ATTRIBUTES names, too")
+	}
+	normalizer, err := scim.New(options)
+	if err != nil {
+		r.add("NORMALIZE", err.Error()) // names that are good one by one only
+		return
+	}
+	s.normalizer = normalizer
+	if r.has("NORMALIZE") {
+		return // nobody knows what is on
+	}
+	for _, each := range s.nameSettings() {
+		if len(each.names) > 0 && !each.used(normalizer) {
+			r.warnings = append(r.warnings, each.setting+" is set, but NORMALIZE "+each.unused)
+		}
+	}
+}
+
+// usable sorts the names of a setting, one by one, so that all bad ones can be
+// reported; these are quoted.
+func usable(setting nameSetting, extensions []string) (good, bad []string) {
+	for _, name := range setting.names {
+		one := scim.Options{Extensions: extensions}
+		*setting.field(&one) = []string{name}
+		if _, err := scim.New(one); err != nil {
+			bad = append(bad, strconv.Quote(name))
+			continue
+		}
+		good = append(good, name)
+	}
+	return good, bad
+}
+
+// inBoth returns the first attribute that two lists name, "" if there is none.
+func inBoth(a, b nameList) string {
+	for _, name := range b {
+		for _, other := range a {
+			if strings.EqualFold(bareName(name), bareName(other)) {
+				return name
+			}
+		}
+	}
+	return ""
+}
+
+// bareName is the path of a core attribute without its schema's URI, which can
+// be left out (RFC 7644 section 3.10).
+func bareName(path string) string {
+	for _, core := range []string{"urn:ietf:params:scim:schemas:core:2.0:User:", "urn:ietf:params:scim:schemas:core:2.0:Group:"} {
+		if len(path) > len(core) && strings.EqualFold(path[:len(core)], core) {
+			return path[len(core):]
+		}
+	}
+	return path
+}
