@@ -43,15 +43,27 @@ func (s *site) rename(r *run, text []byte) {
 	s.path = r.n.path(s.member.name)
 }
 
-// body applies the rules that are on.
+// uncovering are the rules that delete what can keep others from acting: a role
+// in a string, for one, may have no other member beside it.
+const uncovering Set = 1<<RolesDropID | 1<<CreateRefNull | 1<<CreateNull
+
+// body applies the rules that are on, until a second run would change nothing.
 func (r *run) body(root *value) error {
 	if root.kind != object {
 		return nil // valid JSON, but not SCIM: the backend's to refuse
 	}
+	apply := r.resource
 	if r.kind == Patch {
-		return r.patch(root)
+		apply = r.patch
 	}
-	return r.resource(root)
+	for all := Set(0); ; r.fired = 0 {
+		err := apply(root)
+		all |= r.fired
+		if err != nil || r.fired&uncovering == 0 {
+			r.fired = all
+			return err
+		}
+	}
 }
 
 // resource applies the rules for whole resources, in the order of the table.
