@@ -254,7 +254,7 @@ func FuzzComplete(f *testing.F) {
 			f.Add(string(input.Patch), string(input.Resource))
 		}
 	}
-	seeds(f, func(_ scim.Body, body string) { f.Add(body, `{"emails":[{"type":"WORK"}]}`) })
+	seeds(f, func(_ scim.Body, body string) { f.Add(body, `{"id":"1","emails":[{"type":"WORK"}]}`) })
 	n := known(f, scim.Set(everyRule))
 	f.Fuzz(func(t *testing.T, patch, resource string) {
 		before := []byte(patch)

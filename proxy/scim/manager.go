@@ -3,17 +3,17 @@ package scim
 // managerPath qualifies a bare path, and turns an operation that clears the
 // manager into one that removes it.
 func managerPath(r *run, o *operation) (bool, error) {
-	if !o.hasPath || !o.path.valid {
+	if !o.hasPath || o.path.known != managerAttribute {
 		return false, nil
 	}
 	changed := false
-	if o.path.schema == nil && equalFold(o.path.attribute, managerAttribute.name) {
-		p := r.n.pathIn([]byte(enterpriseUser), o.path.text)
-		p.prefixed = true
-		if sub := p.knownSub(); sub != "" {
-			p.sub = []byte(sub)
+	if p := o.path; p.schema == nil {
+		p.schema, p.prefixed = []byte(enterpriseUser), true
+		sub := p.sub
+		if known := p.knownSub(); known != "" {
+			sub = []byte(known)
 		}
-		o.setPath(r, p.with([]byte(managerAttribute.name), p.filter, p.sub))
+		o.setPath(r, p.with([]byte(managerAttribute.name), p.filter, sub))
 		if err := o.findSites(r); err != nil {
 			return false, err
 		}

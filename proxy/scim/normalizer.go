@@ -77,8 +77,10 @@ func (n *Normalizer) Request(kind Body, body []byte) ([]byte, Set, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	r := run{n: n, kind: kind, sites: p.firstSites[:0]}
-	if err := r.body(root); err != nil {
+	r := run{n: n, kind: kind, sites: p.sites[:0]}
+	err = r.body(root)
+	p.sites = r.sites
+	if err != nil {
 		return nil, 0, err
 	}
 	if r.fired == 0 {

@@ -37,11 +37,12 @@ type parser struct {
 	// The first blocks, used for one body after the other.
 	firstValues   [block]value
 	firstChildren [block]child
-	firstSites    [block / 4]site
+	// sites are the run's, lent from one body to the next.
+	sites []site
 }
 
 func newParser() *parser {
-	p := &parser{maxDepth: maxDepth, open: make([]child, 0, block)}
+	p := &parser{maxDepth: maxDepth}
 	p.reset()
 	return p
 }
@@ -50,12 +51,17 @@ func newParser() *parser {
 func (p *parser) reset() {
 	p.body, p.buffer, p.count = nil, bytes.Buffer{}, 0
 	if cap(p.open) > 2*block {
-		p.open = make([]child, 0, block)
+		p.open = nil
 	}
-	clear(p.open[:cap(p.open)])
-	clear(p.firstValues[:])
-	clear(p.firstChildren[:])
-	clear(p.firstSites[:])
+	if cap(p.sites) > block {
+		p.sites = nil
+	}
+	// What was not used is clear already, and clearing all of it would take
+	// longer than to read a short body.
+	clear(p.open)
+	clear(p.sites)
+	clear(used(p.firstValues[:], p.values))
+	clear(used(p.firstChildren[:], p.children))
 	p.values, p.children = p.firstValues[:], p.firstChildren[:]
 }
 
@@ -160,6 +166,15 @@ func (p *parser) space(at int) int {
 	return at
 }
 
+// used returns the part of a block that was taken, if rest is what is left of
+// it, and else the whole block.
+func used[T any](block, rest []T) []T {
+	if len(rest) == 0 || &rest[len(rest)-1] != &block[len(block)-1] {
+		return block
+	}
+	return block[:len(block)-len(rest)]
+}
+
 func (p *parser) newValue() *value {
 	if len(p.values) == 0 {
 		p.values = make([]value, block)
@@ -182,6 +197,7 @@ func (p *parser) take(first int) []child {
 	taken := p.children[:n:n]
 	p.children = p.children[n:]
 	copy(taken, p.open[first:])
+	clear(p.open[first:])
 	p.open = p.open[:first]
 	return taken
 }

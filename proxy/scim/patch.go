@@ -14,7 +14,10 @@ const (
 	remove
 )
 
-var verbs = [...]string{add: "add", replace: "replace", remove: "remove"}
+var (
+	verbs       = [...]string{add: "add", replace: "replace", remove: "remove"}
+	quotedVerbs = [...]string{add: `"add"`, replace: `"replace"`, remove: `"remove"`}
+)
 
 // operation is an element of a PatchOp's Operations.
 type operation struct {
@@ -143,7 +146,7 @@ func (o *operation) read(r *run) error {
 	}
 	// A path that is null is unassigned (RFC 7643 section 2.5).
 	if p := object.member("path"); p != nil && p.value.kind != null {
-		o.hasPath, o.path = true, r.n.path(p.value.unquoted())
+		o.hasPath, o.path = true, r.n.operationPath(p.value.unquoted())
 	}
 	return o.findSites(r)
 }
@@ -171,7 +174,7 @@ func (o *operation) findSites(r *run) (err error) {
 // setVerb makes the operation do something else.
 func (o *operation) setVerb(v verb) {
 	o.verb = v
-	o.element.value.member("op").value = &value{kind: text, raw: quote(verbs[v])}
+	o.element.value.member("op").value = &value{kind: text, raw: []byte(quotedVerbs[v])}
 }
 
 // setPath gives the operation another path, in front of its value if it had
@@ -184,7 +187,7 @@ func (o *operation) setPath(r *run, to []byte) {
 	} else {
 		object.insert("value", newMember([]byte(`"path"`), v))
 	}
-	o.hasPath, o.path = true, r.n.path(to)
+	o.hasPath, o.path = true, r.n.operationPath(to)
 }
 
 // dropValue takes the operation's value away.

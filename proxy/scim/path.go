@@ -41,6 +41,16 @@ func (n *Normalizer) path(text []byte) path {
 	return p
 }
 
+// operationPath takes the path of an operation apart. The manager is known there
+// without a schema, too, as older samples of Entra's have it.
+func (n *Normalizer) operationPath(text []byte) path {
+	p := n.path(text)
+	if p.valid && p.schema == nil && equalFold(p.attribute, managerAttribute.name) {
+		p.known = managerAttribute
+	}
+	return p
+}
+
 // pathIn takes apart the path of an attribute of a schema; nil stands for the
 // core ones.
 func (n *Normalizer) pathIn(schema, text []byte) path {

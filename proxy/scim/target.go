@@ -50,8 +50,8 @@ func (n *Normalizer) Complete(patch, resource []byte) ([]byte, Set) {
 		return patch, 0
 	}
 	have, _, err := q.parse(resource)
-	if err != nil || have.kind != object {
-		return patch, 0
+	if err != nil || have.member("id") == nil {
+		return patch, 0 // a resource has an id (RFC 7643 section 3.1)
 	}
 	r := run{n: n, kind: Patch}
 	targets, operations := r.targets(root)

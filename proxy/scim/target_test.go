@@ -41,83 +41,86 @@ const unchanged = "unchanged"
 var targetCases = map[string]struct{ operations, resource, want string }{
 	"the element is there": {
 		`{"op":"replace","path":"emails[type eq \"work\"].value","value":"x"}`,
-		`{"emails":[{"type":"home"},{"type":"WORK"}]}`, unchanged,
+		`{"id":"1","emails":[{"type":"home"},{"type":"WORK"}]}`, unchanged,
 	},
 	"names in other case": {
 		`{"op":"replace","path":"emails[type eq \"work\"].value","value":"x"}`,
-		`{"Emails":[{"TYPE":"Work"}]}`, unchanged,
+		`{"ID":"1","Emails":[{"TYPE":"Work"}]}`, unchanged,
 	},
 	"two elements, and white space": {
 		`{"op":"add" , "path":"phoneNumbers[type eq \"mobile\"].value","value":"1"}, {"op":"add","path":"phoneNumbers[type eq \"fax\"].value","value":"2"}`,
-		`{"phoneNumbers":null}`,
+		`{"id":"1","phoneNumbers":null}`,
 		`{"op":"add" , "path":"phoneNumbers","value":[{"type":"mobile","value":"1"}]}, {"op":"add","path":"phoneNumbers","value":[{"type":"fax","value":"2"}]}`,
 	},
 	"only one of two is missing": {
 		`{"op":"replace","path":"phoneNumbers[type eq \"mobile\"].value","value":"1"},{"op":"replace","path":"phoneNumbers[type eq \"fax\"].value","value":"2"}`,
-		`{"phoneNumbers":[{"type":"mobile"}]}`,
+		`{"id":"1","phoneNumbers":[{"type":"mobile"}]}`,
 		`{"op":"replace","path":"phoneNumbers[type eq \"mobile\"].value","value":"1"},{"op":"add","path":"phoneNumbers","value":[{"type":"fax","value":"2"}]}`,
 	},
 	"types that differ in case are one": {
 		`{"op":"add","path":"addresses[type eq \"work\"].locality","value":"Oslo"},{"op":"add","path":"title","value":"x"},{"op":"add","path":"addresses[type eq \"Work\"].country","value":"NO"}`,
-		`{}`,
+		`{"id":"1"}`,
 		`{"op":"add","path":"addresses","value":[{"type":"work","locality":"Oslo","country":"NO"}]},{"op":"add","path":"title","value":"x"}`,
 	},
 	"the last of two values counts": {
 		`{"op":"add","path":"emails[type eq \"work\"].value","value":"x"},{"op":"replace","path":"emails[type eq \"work\"].value","value":"y"}`,
-		`{}`,
+		`{"id":"1"}`,
 		`{"op":"add","path":"emails","value":[{"type":"work","value":"y"}]}`,
 	},
 	"primary": {
 		`{"op":"replace","path":"roles[primary eq true].value","value":"x"}`,
-		`{"roles":[{"primary":false},{"value":"y"}]}`,
+		`{"id":"1","roles":[{"primary":false},{"value":"y"}]}`,
 		`{"op":"add","path":"roles","value":[{"primary":true,"value":"x"}]}`,
 	},
 	"primary as a string": {
-		`{"op":"replace","path":"roles[primary eq true].value","value":"x"}`, `{"roles":[{"primary":"True"}]}`, unchanged,
+		`{"op":"replace","path":"roles[primary eq true].value","value":"x"}`, `{"id":"1","roles":[{"primary":"True"}]}`, unchanged,
 	},
 	"a qualified path": {
-		`{"op":"replace","path":"urn:ietf:params:scim:schemas:core:2.0:User:emails[type eq \"work\"].value","value":"x"}`, `{}`,
+		`{"op":"replace","path":"urn:ietf:params:scim:schemas:core:2.0:User:emails[type eq \"work\"].value","value":"x"}`, `{"id":"1"}`,
 		`{"op":"add","path":"urn:ietf:params:scim:schemas:core:2.0:User:emails","value":[{"type":"work","value":"x"}]}`,
 	},
 	"a type that needs escapes": {
-		`{"op":"replace","path":"emails[type eq \"a\\\"b\"].value","value":"x"}`, `{"emails":[{"type":"b"}]}`,
+		`{"op":"replace","path":"emails[type eq \"a\\\"b\"].value","value":"x"}`, `{"id":"1","emails":[{"type":"b"}]}`,
 		`{"op":"add","path":"emails","value":[{"type":"a\"b","value":"x"}]}`,
 	},
 	"not primary may mean anything": {
-		`{"op":"replace","path":"roles[primary eq false].value","value":"x"}`, `{}`, unchanged,
+		`{"op":"replace","path":"roles[primary eq false].value","value":"x"}`, `{"id":"1"}`, unchanged,
 	},
 	"a filter of two": {
-		`{"op":"replace","path":"emails[type eq \"work\" and primary eq true].value","value":"x"}`, `{}`, unchanged,
+		`{"op":"replace","path":"emails[type eq \"work\" and primary eq true].value","value":"x"}`, `{"id":"1"}`, unchanged,
 	},
 	"another operator": {
-		`{"op":"replace","path":"emails[type sw \"work\"].value","value":"x"}`, `{}`, unchanged,
+		`{"op":"replace","path":"emails[type sw \"work\"].value","value":"x"}`, `{"id":"1"}`, unchanged,
 	},
 	"members": {
-		`{"op":"replace","path":"members[value eq \"u1\"].display","value":"x"}`, `{}`, unchanged,
+		`{"op":"replace","path":"members[value eq \"u1\"].display","value":"x"}`, `{"id":"1"}`, unchanged,
 	},
 	"a custom attribute": {
-		`{"op":"replace","path":"badges[type eq \"u1\"].display","value":"x"}`, `{}`, unchanged,
+		`{"op":"replace","path":"badges[type eq \"u1\"].display","value":"x"}`, `{"id":"1"}`, unchanged,
 	},
 	"the sub-attribute that is compared": {
-		`{"op":"replace","path":"emails[type eq \"work\"].type","value":"home"}`, `{}`, unchanged,
+		`{"op":"replace","path":"emails[type eq \"work\"].type","value":"home"}`, `{"id":"1"}`, unchanged,
 	},
 	"a remove": {
-		`{"op":"remove","path":"emails[type eq \"work\"].value"}`, `{}`, unchanged,
+		`{"op":"remove","path":"emails[type eq \"work\"].value"}`, `{"id":"1"}`, unchanged,
 	},
 	"another operation adds elements": {
-		`{"op":"add","path":"emails","value":[{"type":"work"}]},{"op":"replace","path":"emails[type eq \"work\"].value","value":"x"}`, `{}`, unchanged,
+		`{"op":"add","path":"emails","value":[{"type":"work"}]},{"op":"replace","path":"emails[type eq \"work\"].value","value":"x"}`, `{"id":"1"}`, unchanged,
 	},
 	"another operation adds elements without a path": {
-		`{"op":"add","value":{"emails":[{"type":"work"}]}},{"op":"replace","path":"emails[type eq \"work\"].value","value":"x"}`, `{}`, unchanged,
+		`{"op":"add","value":{"emails":[{"type":"work"}]}},{"op":"replace","path":"emails[type eq \"work\"].value","value":"x"}`, `{"id":"1"}`, unchanged,
 	},
 	"another operation removes elements": {
-		`{"op":"remove","path":"emails[type eq \"home\"]"},{"op":"replace","path":"emails[type eq \"work\"].value","value":"x"}`, `{}`, unchanged,
+		`{"op":"remove","path":"emails[type eq \"home\"]"},{"op":"replace","path":"emails[type eq \"work\"].value","value":"x"}`, `{"id":"1"}`, unchanged,
 	},
 	"an attribute that is no list": {
-		`{"op":"replace","path":"emails[type eq \"work\"].value","value":"x"}`, `{"emails":{"type":"home"}}`, unchanged,
+		`{"op":"replace","path":"emails[type eq \"work\"].value","value":"x"}`, `{"id":"1","emails":{"type":"home"}}`, unchanged,
 	},
 	"a resource that cannot be read": {
-		`{"op":"replace","path":"emails[type eq \"work\"].value","value":"x"}`, `{"emails":[`, unchanged,
+		`{"op":"replace","path":"emails[type eq \"work\"].value","value":"x"}`, `{"id":"1","emails":[`, unchanged,
+	},
+	"an error instead of a resource": {
+		`{"op":"replace","path":"emails[type eq \"work\"].value","value":"x"}`, `{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"404"}`, unchanged,
 	},
 	"a resource that is none": {
 		`{"op":"replace","path":"emails[type eq \"work\"].value","value":"x"}`, `[]`, unchanged,

@@ -207,7 +207,7 @@ func equalFold[A, B ~string | ~[]byte](a A, b B) bool {
 		return false
 	}
 	for i := range len(a) {
-		if lower(a[i]) != lower(b[i]) {
+		if a[i] != b[i] && lower(a[i]) != lower(b[i]) {
 			return false
 		}
 	}
