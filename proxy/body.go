@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// holdLimit is the largest body, in bytes, that is held so that a call refused
-// with 401 can be repeated. Entra's are a few KiB.
+// holdLimit is the largest body, in bytes, that is held only so that a call
+// refused with 401 can be repeated. Entra's are a few KiB.
 const holdLimit = 64 << 10
 
 const (
@@ -28,7 +28,7 @@ const (
 // goroutine than the one that serves the call, even after an answer has come.
 type requestBody struct {
 	body   io.Reader
-	length int64 // -1: unknown
+	length int64 // of what the backend gets; -1: unknown
 	limit  int64
 	late   time.Time // when it should be here; zero: there is none
 	read   atomic.Int64
@@ -89,22 +89,33 @@ func (b *requestBody) fail(err error) error {
 func (b *requestBody) count() int64 { return b.read.Load() }
 
 // holdBody prepares the body for the backend: a short one of known length is
-// read now, any other will stream.
-func (x *exchange) holdBody(limit int64) error {
+// read now, with whole any other, too. What is not read now will stream.
+func (x *exchange) holdBody(limit int64, whole bool) error {
 	b := x.body
 	if b.length > limit {
 		return errBodyTooLarge
 	}
 	b.limit = limit
-	if b.length <= 0 || b.length > holdLimit {
-		return nil
-	}
-	b.held = make([]byte, b.length)
-	if _, err := io.ReadFull(b, b.held); err != nil {
-		return errBodyIncomplete
+	switch {
+	case b.length == 0:
+	case 0 < b.length && b.length <= holdLimit:
+		b.held = make([]byte, b.length)
+		if _, err := io.ReadFull(b, b.held); err != nil {
+			return errBodyIncomplete
+		}
+	case whole:
+		// Grows with what arrives: an announced length costs the client nothing.
+		held, err := io.ReadAll(b)
+		if err != nil {
+			return err // of Read
+		}
+		b.replace(held)
 	}
 	return nil
 }
+
+// replace makes other bytes the body, in place of what was held.
+func (b *requestBody) replace(held []byte) { b.held, b.length = held, int64(len(held)) }
 
 // outgoing returns the body for the backend, anew for each call; nil if there is
 // none. It does not come with a GetBody: over HTTP/2 net/http would send a call

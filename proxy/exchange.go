@@ -35,10 +35,11 @@ type exchange struct {
 	id      string // the request's identity in log and error answers
 	body    *requestBody
 
-	method string // "" if not allowed
-	route  string
-	path   string // for the backend, escaped, base path included
-	query  string // for the backend, raw
+	method   string // "" if not allowed
+	route    string
+	endpoint string // route, whether or not the path ends in a slash
+	path     string // for the backend, escaped, base path included
+	query    string // for the backend, raw
 
 	emptyQuery bool // the client sent a lone question mark
 	caller     token.Secret

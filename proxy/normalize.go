@@ -1,8 +1,136 @@
 package proxy
 
-import "context"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
 
-// normalize applies the request rules to the call.
-func (p *Proxy) normalize(ctx context.Context, x *exchange) error {
+	"example.com/entra-scim-proxy/proxy/scim"
+)
+
+// bodyKinds are the calls whose bodies the rules know, by method and route: the
+// writes of RFC 7644 section 3.2 to one resource, or to the collection it shall
+// be in. All others, /Bulk and searches among them, stream.
+var bodyKinds = map[[2]string]scim.Body{
+	{http.MethodPatch, "/Users/{id}"}:  scim.Patch,
+	{http.MethodPatch, "/Groups/{id}"}: scim.Patch,
+	{http.MethodPatch, "/Me"}:          scim.Patch,
+	{http.MethodPost, "/Users"}:        scim.Create,
+	{http.MethodPost, "/Groups"}:       scim.Create,
+	{http.MethodPost, "/Me"}:           scim.Create,
+	{http.MethodPut, "/Users/{id}"}:    scim.Replace,
+	{http.MethodPut, "/Groups/{id}"}:   scim.Replace,
+	{http.MethodPut, "/Me"}:            scim.Replace,
+}
+
+// bodyKind returns what the call's body is, and whether a rule may change it.
+func (p *Proxy) bodyKind(x *exchange, r *http.Request) (kind scim.Body, concerned bool) {
+	if x.body.length == 0 {
+		return 0, false
+	}
+	kind, ok := bodyKinds[[2]string{x.method, x.endpoint}]
+	return kind, ok && p.options.Normalizer.Concerns(kind) && isJSON(r.Header["Content-Type"])
+}
+
+// isJSON reports whether a Content-Type is one of RFC 7644 section 3.1, with any
+// parameters or broken ones. A missing one counts, too: some clients send none,
+// and their backends take it for the default.
+func isJSON(contentType []string) bool {
+	for _, value := range contentType {
+		if name := mediaType(value); name != "" {
+			return strings.EqualFold(name, mediaSCIM) || strings.EqualFold(name, mediaJSON)
+		}
+	}
+	return true
+}
+
+// isEncoded reports whether a Content-Encoding names a coding that the rules
+// would have to undo.
+func isEncoded(contentEncoding []string) bool {
+	for _, value := range contentEncoding {
+		for coding := range strings.SplitSeq(value, ",") {
+			if coding = strings.TrimSpace(coding); coding != "" && !strings.EqualFold(coding, "identity") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// normalize applies the rules to the held body.
+func (p *Proxy) normalize(x *exchange, kind scim.Body) error {
+	if len(x.body.held) == 0 {
+		return nil // it came in chunks, and there was none
+	}
+	body, fired, err := p.options.Normalizer.Request(kind, x.body.held)
+	if err != nil {
+		return err // nothing added: its text is shown to the client
+	}
+	x.body.replace(body)
+	x.rules |= fired
 	return nil
+}
+
+// completeTargets applies the rule missing-target, which has to see the
+// resource. Without it the PATCH stays as it is: the backend's own word on it
+// is then the answer, and the log line's cause says why.
+func (p *Proxy) completeTargets(ctx context.Context, x *exchange, client http.Header) {
+	if !p.options.Normalizer.NeedsResource(x.body.held) {
+		return
+	}
+	start := time.Now()
+	resource, err := p.readResource(ctx, x, client)
+	x.backendTime += time.Since(start)
+	if err != nil {
+		cause := err.Error()
+		if errors.Is(err, errTransport) {
+			cause = p.options.Explain(err).Cause
+		}
+		x.cause = "missing-target could not read the resource: " + cause
+		return
+	}
+	body, fired := p.options.Normalizer.Complete(x.body.held, resource)
+	x.body.replace(body)
+	x.rules |= fired
+}
+
+// readHeaders are the client's headers that go with the proxy's own GET: who
+// asks, and on whose behalf. Conditions and preferences are about the PATCH.
+var readHeaders = []string{"Adscimversion", "Traceparent", "Tracestate", "X-Request-Id"}
+
+// readResource gets the resource that the exchange is about. It may take half of
+// the time that is left, so that the exchange's own call has the other half.
+func (p *Proxy) readResource(ctx context.Context, x *exchange, client http.Header) ([]byte, error) {
+	deadline, _ := ctx.Deadline() // ServeHTTP's
+	ctx, cancel := context.WithTimeout(ctx, time.Until(deadline)/2)
+	defer cancel()
+	header := allowed(client, readHeaders)
+	header.Set("Accept", mediaSCIM)
+	header.Set("User-Agent", p.options.UserAgent)
+	request := &http.Request{Method: http.MethodGet, URL: p.target(x), Host: p.options.Host, Header: header}
+	response, err := p.swap.call(x, request.WithContext(ctx), new(requestBody))
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	switch {
+	case response.StatusCode != http.StatusOK:
+		return nil, fmt.Errorf("the backend answered %d", response.StatusCode)
+	case !isJSON(response.Header["Content-Type"]):
+		return nil, errors.New("the backend's answer is not JSON")
+	}
+	resource, err := io.ReadAll(io.LimitReader(response.Body, p.options.MaxBody+1))
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx) // also without an error: see answerBody
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", errTransport, err)
+	case int64(len(resource)) > p.options.MaxBody:
+		return nil, errors.New("it is larger than MAX_BODY")
+	}
+	return resource, nil
 }

@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"example.com/entra-scim-proxy/proxy/scim"
 	"example.com/entra-scim-proxy/proxy/token"
 )
 
@@ -34,6 +36,7 @@ var (
 	errQuery             = errors.New("query does not parse")
 	errBodyTooLarge      = errors.New("body over MAX_BODY")
 	errBodyIncomplete    = errors.New("body did not arrive")
+	errContentEncoding   = errors.New("body with a content coding, where rules may apply")
 	errCredentialRefused = errors.New("backend refused our credential")
 	errForbidden         = errors.New("backend answered 403 without a SCIM error")
 	errRedirect          = errors.New("backend answered with a redirect")
@@ -73,6 +76,14 @@ var problems = []problem{
 		"raise MAX_BODY if such bodies are meant to pass"},
 	{errBodyIncomplete, "body_incomplete", http.StatusBadRequest, "",
 		"The request body did not arrive whole and in time.", zap.WarnLevel, ""},
+	{errContentEncoding, "content_encoding", http.StatusUnsupportedMediaType, "",
+		"The request body has a Content-Encoding; the proxy takes it only without.", zap.WarnLevel,
+		"have the client send its bodies uncompressed, or take the rules for request bodies out of NORMALIZE"},
+	{scim.ErrSyntax, "invalid_syntax", http.StatusBadRequest, "invalidSyntax",
+		"The request body is not JSON that every reader takes for the same.", zap.WarnLevel, ""},
+	{scim.ErrValue, "invalid_value", http.StatusBadRequest, "invalidValue",
+		"The proxy cannot put an operation into a form that means the same to every backend.", zap.WarnLevel,
+		"find the attribute mapping in Entra that makes the operation that the cause names"},
 	{token.ErrUnavailable, "secret_unavailable", http.StatusServiceUnavailable, "",
 		"The proxy cannot read one of its own secrets at the moment.", zap.ErrorLevel,
 		"see the cause; it is tried again every 10 s"},
@@ -107,6 +118,21 @@ func problemOf(err error) problem {
 	panic("unreachable: the last row matches everything")
 }
 
+// shown are the errors whose own text is for everybody, as their package
+// promises. It follows the problem's detail: an admin who reads it in Entra's
+// log must learn which operation it is about.
+var shown = []error{scim.ErrSyntax, scim.ErrValue}
+
+func isShown(err error) bool {
+	return slices.ContainsFunc(shown, func(kind error) bool { return errors.Is(err, kind) })
+}
+
+// sentence is an error's text with a capital and a full stop.
+func sentence(err error) string {
+	text := err.Error()
+	return strings.ToUpper(text[:1]) + text[1:] + "."
+}
+
 // retryAfter is sent with 503, in seconds: how long the proxy itself waits
 // after a failed read of a secret.
 const retryAfter = 10
@@ -132,11 +158,13 @@ func (p problem) write(w http.ResponseWriter, id string) error {
 		return err
 	}
 	h := w.Header()
-	h.Set("Content-Type", "application/scim+json")
+	h.Set("Content-Type", mediaSCIM)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	switch p.status {
 	case http.StatusMethodNotAllowed:
 		h.Set("Allow", allowedMethods)
+	case http.StatusUnsupportedMediaType:
+		h.Set("Accept-Encoding", "identity") // RFC 9110 section 15.5.16
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", "Bearer")
 	case http.StatusServiceUnavailable:

@@ -13,6 +13,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -70,7 +71,11 @@ type Proxy struct {
 	options  Options
 	basePath string // Backend's, escaped, without trailing slash
 	bodyTime time.Duration
+	swap     *swap
 	reverse  *httputil.ReverseProxy
+	fired    []atomic.Uint64 // exchanges by the rules that fired, see RulesFired
+
+	locations *scim.Locations // nil: without a PublicURL there are none
 }
 
 // New makes a Proxy. It fails when a required option is missing.
@@ -94,10 +99,12 @@ func New(options Options) (*Proxy, error) {
 	p := &Proxy{
 		options: options, basePath: strings.TrimSuffix(options.Backend.EscapedPath(), "/"),
 		bodyTime: min(bodyLimit, options.Timeout),
+		swap:     &swap{next: options.Transport, outbound: options.Outbound},
+		fired:    make([]atomic.Uint64, len(scim.Rules())), locations: newLocations(&options),
 	}
 	p.reverse = &httputil.ReverseProxy{
 		Rewrite:        p.rewrite,
-		Transport:      &swap{next: options.Transport, outbound: options.Outbound},
+		Transport:      p.swap,
 		ModifyResponse: p.modifyResponse,
 		ErrorHandler:   func(_ http.ResponseWriter, r *http.Request, err error) { p.fail(exchangeOf(r.Context()), err) },
 		BufferPool:     &bufferPool{},
@@ -129,6 +136,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// Filtered here, because httputil.ReverseProxy acts on Connection, Upgrade
 	// and TE before rewrite sees the header.
 	admitted.Header = forwardedHeader(r.Header)
+	p.normalizeHeader(x, admitted.Header)
 	p.reverse.ServeHTTP(x, admitted)
 	x.complete = true
 }
@@ -139,15 +147,27 @@ func (p *Proxy) prepare(ctx context.Context, x *exchange, r *http.Request) error
 	if err := p.admit(ctx, x, r); err != nil {
 		return err
 	}
-	if err := x.holdBody(p.options.MaxBody); err != nil {
+	kind, concerned := p.bodyKind(x, r)
+	if concerned && isEncoded(r.Header["Content-Encoding"]) {
+		return errContentEncoding
+	}
+	if err := x.holdBody(p.options.MaxBody, concerned); err != nil {
 		return err
+	}
+	if concerned {
+		if err := p.normalize(x, kind); err != nil {
+			return err
+		}
 	}
 	credentials, err := x.secret(ctx, p.options.Outbound)
 	if err != nil {
 		return err
 	}
 	x.credential = credentials.Current()
-	return p.normalize(ctx, x)
+	if concerned && kind == scim.Patch {
+		p.completeTargets(ctx, x, r.Header)
+	}
+	return nil
 }
 
 // admit decides on a call before a byte of its body is read.
@@ -160,6 +180,7 @@ func (p *Proxy) admit(ctx context.Context, x *exchange, r *http.Request) error {
 		return err
 	}
 	x.route, x.path = route(resource), p.basePath+resource
+	x.endpoint = route(strings.TrimSuffix(resource, "/"))
 	accepted, err := x.secret(ctx, p.options.Inbound)
 	if err != nil {
 		return err
@@ -176,16 +197,28 @@ func (p *Proxy) admit(ctx context.Context, x *exchange, r *http.Request) error {
 // sends whatever it leaves.
 func (p *Proxy) rewrite(r *httputil.ProxyRequest) {
 	x := exchangeOf(r.In.Context())
-	// The opaque form is sent as it is; Path and RawPath would be encoded anew.
-	r.Out.URL = &url.URL{
-		Scheme: p.options.Backend.Scheme, Host: p.options.Backend.Host,
-		Opaque: cmp.Or(x.path, "/"), RawQuery: x.query, ForceQuery: x.emptyQuery,
-	}
+	r.Out.URL = p.target(x)
+	r.Out.URL.RawQuery, r.Out.URL.ForceQuery = x.query, x.emptyQuery
 	r.Out.Host = p.options.Host
 	// An absent User-Agent would become that of net/http.
 	r.Out.Header.Set("User-Agent", p.options.UserAgent)
 	r.Out.Trailer = nil
+	if p.options.Normalizer.Rules()&readingRules != 0 {
+		// Or the backend may send what they cannot read.
+		r.Out.Header.Del("Accept-Encoding")
+	}
 	r.Out.Body = x.body.outgoing()
+	if x.body.held != nil {
+		// The client's framing is not that of what was held: it may have come
+		// in chunks, and rules may have changed it.
+		r.Out.ContentLength, r.Out.TransferEncoding = x.body.length, nil
+	}
+}
+
+// target is the URL of the exchange's resource at the backend, without query.
+func (p *Proxy) target(x *exchange) *url.URL {
+	// The opaque form is sent as it is; Path and RawPath would be encoded anew.
+	return &url.URL{Scheme: p.options.Backend.Scheme, Host: p.options.Backend.Host, Opaque: cmp.Or(x.path, "/")}
 }
 
 // modifyResponse refuses the answers that must not reach Entra and filters the
@@ -207,9 +240,7 @@ func (p *Proxy) modifyResponse(response *http.Response) error {
 	if response.StatusCode < 200 || response.StatusCode > 599 {
 		return ErrBadAnswer
 	}
-	if err := p.repair(x, response); err != nil {
-		return err
-	}
+	p.repair(x, response)
 	filterResponseHeader(response.Header)
 	if x.bodyPending() {
 		response.Header.Set("Connection", "close")
@@ -230,6 +261,9 @@ func (p *Proxy) fail(x *exchange, err error) {
 	}
 	found := problemOf(err)
 	x.class, x.level, x.cause, x.remedy = found.class, found.level, err.Error(), found.remedy
+	if isShown(err) {
+		found.detail += " " + sentence(err)
+	}
 	// Not by what err wraps: a dial that times out is a deadline exceeded, too,
 	// but not the call's.
 	if errors.Is(err, errTransport) && !errors.Is(err, token.ErrUnavailable) {
@@ -265,7 +299,21 @@ func (p *Proxy) close(x *exchange) {
 		// A panic: net/http reports it with its stack.
 		x.class, x.level = classInternal, zap.ErrorLevel
 	}
+	for id := range x.rules.All() {
+		p.fired[id].Add(1)
+	}
 	x.log(p.options.Log)
+}
+
+// RulesFired returns, for the name of each rule of [scim.Rules], how many
+// exchanges it changed since the Proxy was made. An exchange counts when it has
+// ended, however it ended; a rule that never fired is there with 0.
+func (p *Proxy) RulesFired() map[string]uint64 {
+	counts := make(map[string]uint64, len(p.fired))
+	for id := range p.fired {
+		counts[scim.ID(id).String()] = p.fired[id].Load()
+	}
+	return counts
 }
 
 // IsPing reports whether r is the Functions host's question whether the

@@ -29,15 +29,12 @@ type swap struct {
 	outbound *token.Cache[token.Credentials]
 }
 
-// RoundTrip implements [http.RoundTripper].
+// RoundTrip implements [http.RoundTripper] for the exchange's own call.
 func (s *swap) RoundTrip(request *http.Request) (*http.Response, error) {
 	x := exchangeOf(request.Context())
 	start := time.Now()
-	response, err := s.send(x, request)
-	if err == nil && response.StatusCode == http.StatusUnauthorized {
-		response, err = s.repeat(x, request, response)
-	}
-	x.backendTime = time.Since(start)
+	response, err := s.call(x, request, x.body)
+	x.backendTime += time.Since(start)
 	if err != nil {
 		return nil, err
 	}
@@ -50,12 +47,23 @@ func (s *swap) RoundTrip(request *http.Request) (*http.Response, error) {
 	return &answer, nil
 }
 
+// call sends a request, whose header must be ours, and repeats it once if it was
+// refused. The request carries body.outgoing(), and so does its repeat. Every
+// call to the backend takes this way.
+func (s *swap) call(x *exchange, request *http.Request, body *requestBody) (*http.Response, error) {
+	response, err := s.send(x, request)
+	if err == nil && response.StatusCode == http.StatusUnauthorized {
+		return s.repeat(x, request, response, body)
+	}
+	return response, err
+}
+
 func (s *swap) send(x *exchange, request *http.Request) (*http.Response, error) {
 	if request.Body == nil && !isSafe(request.Method) {
 		request = x.once(request)
 	}
 	// A RoundTripper must not change the request it is given, but this one is
-	// ours: rewrite made its header.
+	// ours: rewrite made its header, or readResource.
 	request.Header.Set("Authorization", "Bearer "+x.credential.Reveal())
 	response, err := s.next.RoundTrip(request)
 	switch cause := context.Cause(request.Context()); {
@@ -100,7 +108,7 @@ func (x *exchange) once(request *http.Request) *http.Request {
 
 // repeat sends the call again if there is a credential that the backend has
 // not refused, and a body to send.
-func (s *swap) repeat(x *exchange, request *http.Request, refused *http.Response) (*http.Response, error) {
+func (s *swap) repeat(x *exchange, request *http.Request, refused *http.Response, body *requestBody) (*http.Response, error) {
 	// Unread: a body that trickles would keep the repeat waiting.
 	_ = refused.Body.Close()
 	used := x.credential
@@ -108,11 +116,11 @@ func (s *swap) repeat(x *exchange, request *http.Request, refused *http.Response
 	start := time.Now()
 	fresh, err := s.outbound.Renew(request.Context(), isRefused)
 	x.secretTime += time.Since(start)
-	if err != nil || isRefused(fresh) || !x.body.repeatable() {
+	if err != nil || isRefused(fresh) || !body.repeatable() {
 		return nil, errCredentialRefused
 	}
 	again := request.Clone(request.Context())
-	again.Body = x.body.outgoing()
+	again.Body = body.outgoing()
 	x.credential, x.replayed = fresh.Current(), true
 	response, err := s.send(x, again)
 	if err == nil && response.StatusCode == http.StatusUnauthorized {
