@@ -4,10 +4,11 @@ GO ?= go
 TOOL = $(GO) tool -modfile=.tools/go.mod
 SCRIPTS = .ci/run $(shell find . -name '*.sh' -not -path './.git/*' -not -path './build/*')
 
-# PORT and ONCE are for recipes to spell out as flags; in the environment they
-# would reach the handler, which reads PORT.
-unexport PORT ONCE
+# PORT, ONCE and NORMALIZE are for recipes to spell out as flags; in the
+# environment they would reach the handler, which reads two of them.
+unexport PORT ONCE NORMALIZE
 port = $(if $(PORT),--port $(PORT))
+normalize = $(if $(NORMALIZE),--normalize $(NORMALIZE))
 once = $(if $(filter-out 0,$(ONCE)),--once)
 
 .DEFAULT_GOAL := help
@@ -16,8 +17,8 @@ once = $(if $(filter-out 0,$(ONCE)),--once)
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-run: handler ## Entra, the proxy and a SCIM backend on this machine; ONCE=1 exits after one cycle, PORT=N replaces 7071
-	CGO_ENABLED=0 $(GO) run ./lab run --handler bin/handler $(once) $(port)
+run: handler ## Entra, the proxy and a SCIM backend on this machine; ONCE=1 exits after the calls, PORT=N replaces 7071, NORMALIZE=none shows what fails without the rules
+	CGO_ENABLED=0 $(GO) run ./lab run --handler bin/handler $(once) $(port) $(normalize)
 
 test: need-go ## vet, staticcheck, and all tests with the race detector
 	$(GO) vet ./...
@@ -34,7 +35,7 @@ check: need-go ## formatting, go fix, go mod tidy, lint, shellcheck: what CI ask
 	@if command -v shellcheck >/dev/null; then echo shellcheck $(SCRIPTS); shellcheck $(SCRIPTS); \
 	else echo "skipped: shellcheck is not installed"; fi
 
-bench: handler ## the proxy's cost per request next to a plain ReverseProxy's
+bench: handler ## the proxy's cost per request next to a plain ReverseProxy's, and that of the rules
 	CGO_ENABLED=0 $(GO) run ./lab bench --handler bin/handler
 
 package: need-go ## dist/ and dist.zip, byte-reproducible, for Azure

@@ -17,6 +17,7 @@ func parseBench(args []string, std stdio) (options bench.Options, asJSON bool, e
 	flags.IntVar(&options.Calls, "calls", 8000, "`number` of calls in one measurement")
 	flags.IntVar(&options.Connections, "connections", 64, "`number` of connections that make them")
 	flags.IntVar(&options.Rounds, "rounds", 5, "`number` of measurements of each subject")
+	flags.BoolVar(&options.RulesOnly, "rules", false, "measure only what the rules cost")
 	flags.BoolVar(&asJSON, "json", false, "print every measurement as JSON")
 	if err := parse(flags, args, std); err != nil {
 		return options, asJSON, err

@@ -2,69 +2,54 @@ package main
 
 import (
 	"bytes"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
-	"net/http"
-	"net/http/httputil"
-	"net/url"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
-// TestMain makes the test binary stand in for the two programs that the lab
-// starts: itself, and a proxy of the plainest kind.
+// TestMain lets the test binary be the program that the lab starts besides the
+// proxy: itself.
 func TestMain(m *testing.M) {
-	switch {
-	case len(os.Args) > 1 && os.Args[1] == "backend":
+	if len(os.Args) > 1 && os.Args[1] == "backend" {
 		main()
-	case os.Getenv("BACKEND_SERVER_NAME") != "":
-		fmt.Fprintln(os.Stderr, plainProxy())
-		os.Exit(1)
+		return
 	}
-	os.Exit(m.Run())
-}
-
-// plainProxy swaps the credential and the path, and logs the environment it
-// got.
-func plainProxy() error {
-	for _, variable := range os.Environ() {
-		fmt.Println(variable)
-	}
-	target, err := url.Parse(os.Getenv("BACKEND_URL"))
-	if err != nil {
-		return err
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(secret("BACKEND_CA"))
-	proxy := &httputil.ReverseProxy{
-		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: os.Getenv("BACKEND_SERVER_NAME")}},
-		Rewrite: func(r *httputil.ProxyRequest) {
-			r.Out.URL.Path = strings.TrimPrefix(r.In.URL.Path, "/scim")
-			r.SetURL(target)
-			r.Out.Header.Set("Authorization", "Bearer "+string(secret("BACKEND_TOKEN")))
-		},
-	}
-	want := "Bearer " + string(secret("ENTRA_TOKEN"))
-	return http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case r.URL.Path == "/":
-		case r.Header.Get("Authorization") != want:
-			w.WriteHeader(http.StatusUnauthorized)
-		default:
-			proxy.ServeHTTP(w, r)
-		}
-	}))
-}
-
-func secret(setting string) []byte {
-	content, err := os.ReadFile(strings.TrimPrefix(os.Getenv(setting), "file:"))
-	if err != nil {
+	code := m.Run()
+	if err := os.RemoveAll(builtIn); err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
 	}
-	return content
+	os.Exit(code)
+}
+
+// builtIn is the directory of what handler built; empty if it was not asked to.
+var builtIn string
+
+// build makes the real proxy, as the Makefile does.
+var build = sync.OnceValues(func() (path string, err error) {
+	if builtIn, err = os.MkdirTemp("", "entra-scim-lab-test-"); err != nil {
+		return "", err
+	}
+	path = filepath.Join(builtIn, "handler")
+	command := exec.Command("go", "build", "-buildvcs=false", "-o", path, "../handler")
+	command.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := command.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, output)
+	}
+	return path, nil
+})
+
+// handler is the path of the real proxy's binary. Call it before emptyTemp.
+func handler(t *testing.T) string {
+	t.Helper()
+	path, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 func TestDispatch(t *testing.T) {

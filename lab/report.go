@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"regexp"
 	"strconv"
 	"strings"
@@ -12,43 +15,108 @@ import (
 	"example.com/entra-scim-proxy/lab/entra"
 )
 
-// writeCalls writes one row for each call and a summary.
-func writeCalls(w io.Writer, calls []entra.Call) {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "#\tstep\tmethod\tpath\tstatus\tms\toutcome")
-	var total time.Duration
-	for i, call := range calls {
-		total += call.Duration
-		status, took, outcome := "-", "-", "✓"
-		if call.Status != 0 {
-			status = strconv.Itoa(call.Status)
+// cycle is what came of one cycle.
+type cycle struct {
+	dialect string
+	calls   []entra.Call
+}
+
+// writeCycles writes one row for each step, with the outcome in every cycle,
+// and a summary. The cycles have the same steps. Below a PATCH is what was sent
+// in each dialect, below a call that failed the reason.
+func writeCycles(w io.Writer, cycles []cycle) (failed, total int) {
+	var rows bytes.Buffer
+	var took time.Duration
+	table := tabwriter.NewWriter(&rows, 0, 0, 2, ' ', 0)
+	fmt.Fprint(table, "#\tstep\tmethod\tpath")
+	for _, c := range cycles {
+		fmt.Fprintf(table, "\t%s\tms", c.dialect)
+	}
+	fmt.Fprintln(table)
+	for i, call := range cycles[0].calls {
+		fmt.Fprintf(table, "%d\t%s\t%s\t%s", i+1, call.Step, call.Method, shorten(call.Path))
+		for _, c := range cycles {
+			call := c.calls[i]
+			took += call.Duration
+			total++
+			if !call.OK {
+				failed++
+			}
+			fmt.Fprintf(table, "\t%s", outcome(call))
 		}
-		if !call.Skipped {
-			took = milliseconds(call.Duration)
-		}
-		if !call.OK {
-			outcome = "✗ " + call.Detail
-		}
-		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n",
-			i+1, call.Step, call.Method, shorten(call.Path), status, took, outcome)
+		fmt.Fprintln(table)
 	}
 	table.Flush()
-	fmt.Fprintf(w, "\n%d of %d calls ended as they should, in %s ms.\n",
-		len(calls)-countFailed(calls), len(calls), milliseconds(total))
+	// Notes have no columns, so they join the rows only now.
+	for i, row := range strings.Split(strings.TrimSuffix(rows.String(), "\n"), "\n") {
+		fmt.Fprintln(w, row)
+		if i > 0 {
+			writeNotes(w, cycles, i-1)
+		}
+	}
+	fmt.Fprintf(w, "\n%d of %d calls ended as they should, in %s ms.\n", total-failed, total, milliseconds(took))
+	return failed, total
 }
+
+// outcome is the status of a call and what it took, in two columns.
+func outcome(call entra.Call) string {
+	if call.Skipped {
+		return "skipped\t"
+	}
+	status := "-"
+	if call.Status != 0 {
+		status = strconv.Itoa(call.Status)
+	}
+	if !call.OK {
+		status += " ✗"
+	}
+	return status + "\t" + milliseconds(call.Duration)
+}
+
+// writeNotes writes what stands below a step.
+func writeNotes(w io.Writer, cycles []cycle, step int) {
+	for _, c := range cycles {
+		call := c.calls[step]
+		if call.Skipped {
+			continue // the call that it depends on has the reason
+		}
+		label := fmt.Sprintf("      %-9s  ", c.dialect)
+		if call.Method == http.MethodPatch {
+			fmt.Fprintln(w, label+operations(call.Sent))
+		}
+		if !call.OK {
+			fmt.Fprintln(w, label+"✗ "+call.Detail)
+		}
+	}
+}
+
+// operations is a PATCH body in short.
+func operations(body []byte) string {
+	var patch struct {
+		Operations []struct {
+			Op, Path string
+			Value    json.RawMessage
+		}
+	}
+	if err := json.Unmarshal(body, &patch); err != nil {
+		return err.Error()
+	}
+	var texts []string
+	for _, o := range patch.Operations {
+		texts = append(texts, strings.Join(strings.Fields(o.Op+" "+o.Path+" "+string(o.Value)), " "))
+	}
+	const most = 160
+	text := []rune(shorten(strings.ReplaceAll(strings.Join(texts, "; "), enterpriseSchema, "urn:…:User")))
+	if len(text) > most {
+		text = append(text[:most], '…')
+	}
+	return string(text)
+}
+
+const enterpriseSchema = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
 func milliseconds(d time.Duration) string {
 	return strconv.FormatFloat(float64(d)/float64(time.Millisecond), 'f', 1, 64)
-}
-
-func countFailed(calls []entra.Call) int {
-	failed := 0
-	for _, call := range calls {
-		if !call.OK {
-			failed++
-		}
-	}
-	return failed
 }
 
 // shorten keeps the first eight digits of every UUID.
@@ -83,10 +151,10 @@ func writeServing(w io.Writer, s *stand, logFile string) {
 	fmt.Fprintf(w, `
 Serving until Ctrl-C. For the portal's form, or to try by hand:
 
-  Tenant URL    %s
+  Tenant URL    %s (or without the flag)
   Secret Token  %s
   Proxy's log   %s
 
   curl -sS -H 'Authorization: Bearer %s' '%s/Users'
-`, s.tenantURL(), s.entraToken, logFile, s.entraToken, s.origin+proxyPath)
+`, s.tenantURLs()[1], s.entraToken, logFile, s.entraToken, s.origin+proxyPath)
 }

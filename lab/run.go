@@ -15,10 +15,11 @@ import (
 )
 
 type runOptions struct {
-	handler string // path of the proxy's binary
-	port    int    // of the proxy; zero takes a free one
-	once    bool
-	keepLog string // file for the proxy's log; empty keeps none
+	handler   string // path of the proxy's binary
+	port      int    // of the proxy; zero takes a free one
+	normalize string // the proxy's setting
+	once      bool
+	keepLog   string // file for the proxy's log; empty keeps none
 }
 
 func parseRun(args []string, std stdio) (runOptions, error) {
@@ -26,6 +27,7 @@ func parseRun(args []string, std stdio) (runOptions, error) {
 	flags := flag.NewFlagSet("run", flag.ContinueOnError)
 	flags.StringVar(&options.handler, "handler", "", "`path` of the proxy's binary (required)")
 	flags.IntVar(&options.port, "port", 7071, "`port` of the proxy on 127.0.0.1; 0 takes a free one")
+	flags.StringVar(&options.normalize, "normalize", "all", "the proxy's `NORMALIZE` setting; with none, calls fail")
 	flags.BoolVar(&options.once, "once", false, "end after the calls; exit 1 unless each ended as it should")
 	flags.StringVar(&options.keepLog, "keep-log", "", "`file` that keeps the proxy's log")
 	if err := parse(flags, args, std); err != nil {
@@ -52,7 +54,7 @@ func runLab(ctx context.Context, args []string, std stdio) (err error) {
 	if options.port, err = checkPort(ctx, options.port); err != nil {
 		return err
 	}
-	s, err := newStand(options.port)
+	s, err := newStand(options.port, options.normalize)
 	if err != nil {
 		return err
 	}
@@ -88,29 +90,34 @@ func runLab(ctx context.Context, args []string, std stdio) (err error) {
 // errCalls is the category of a run in which a call did not end as it should.
 var errCalls = errors.New("calls did not end as they should")
 
-// play makes the direct call and the cycle, and writes what came of them.
+// play makes the direct call, and a cycle in each of Entra's dialects, and
+// writes what came of them.
 func (s *stand) play(ctx context.Context, w io.Writer) error {
 	refusal, err := directCall(ctx, s.backendAddress)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(w, "What Entra would see without the proxy: %s\n\n", refusal)
-	client, err := entra.New(entra.Options{TenantURL: s.tenantURL(), Token: s.entraToken})
-	if err != nil {
-		return err
+	var cycles []cycle
+	for _, url := range s.tenantURLs() {
+		client, err := entra.New(entra.Options{TenantURL: url, Token: s.entraToken})
+		if err != nil {
+			return err
+		}
+		cycles = append(cycles, cycle{client.Dialect(), client.Cycle(ctx)})
+		client.Close()
 	}
-	defer client.Close()
-	calls := client.Cycle(ctx)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	writeCalls(w, calls)
+	fmt.Fprintf(w, "Through the proxy, with NORMALIZE=%s, in Entra's default dialect and in that of the flag %s:\n\n", s.normalize, tenantFlag)
+	failed, total := writeCycles(w, cycles)
 	writePicture(w, s)
 	if err := s.death(); err != nil {
 		return err
 	}
-	if failed := countFailed(calls); failed > 0 {
-		return fmt.Errorf("%d of %d %w", failed, len(calls), errCalls)
+	if failed > 0 {
+		return fmt.Errorf("%d of %d %w", failed, total, errCalls)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -56,25 +57,35 @@ func TestMissingHandlerIsOneSentence(t *testing.T) {
 	}
 }
 
-func TestWriteCalls(t *testing.T) {
+func TestWriteCycles(t *testing.T) {
 	const id = "2819c223-7f76-453a-919d-413861904646"
+	const patch = `{"schemas":["x"],"Operations":[{"op":"Add","path":"` + enterpriseSchema + `:manager","value":"` + id + `"},{"op":"Remove","path":"title"}]}`
+	probe := entra.Call{Step: "probe", Method: http.MethodGet, Path: "/scim/Users?filter=userName+eq+%22" + id + "%22", Status: 200, Duration: time.Millisecond, OK: true}
+	silent := probe
+	silent.Status, silent.OK, silent.Detail = 0, false, "EOF"
+	change := entra.Call{Step: "change", Method: http.MethodPatch, Path: "/scim/Users/" + id, Sent: []byte(patch), Status: 204, Duration: 3250 * time.Microsecond, OK: true}
+	refused := change
+	refused.Status, refused.OK, refused.Detail, refused.Sent = 400, false, "want 204, got 400: no", []byte(strings.Replace(patch, "Add", "add", 1))
+	read := entra.Call{Step: "read", Method: http.MethodGet, Path: "/scim/Users/" + id, Status: 200, OK: true}
+	skipped := entra.Call{Step: "read", Method: http.MethodGet, Path: "/scim/Users/{user}", Skipped: true, Detail: "skipped"}
 	var got bytes.Buffer
-	writeCalls(&got, []entra.Call{
-		{Step: "create user", Method: http.MethodPost, Path: "/scim/Users", Status: 201, Duration: 3250 * time.Microsecond, OK: true},
-		{Step: "read user", Method: http.MethodGet, Path: "/scim/Users/" + id, Status: 502, Duration: 12 * time.Millisecond, Detail: "want 200, got 502: no"},
-		{Step: "probe", Method: http.MethodGet, Path: "/scim/Users?filter=userName+eq+%22" + id + "%22", Duration: time.Millisecond, Detail: "EOF"},
-		{Step: "update user", Method: http.MethodPatch, Path: "/scim/Users/{user}", Skipped: true, Detail: "skipped"},
+	failed, total := writeCycles(&got, []cycle{
+		{"default", []entra.Call{probe, change, read}},
+		{"compliant", []entra.Call{silent, refused, skipped}},
 	})
-	const want = `#  step         method  path                                            status  ms    outcome
-1  create user  POST    /scim/Users                                     201     3.2   ✓
-2  read user    GET     /scim/Users/2819c223…                           502     12.0  ✗ want 200, got 502: no
-3  probe        GET     /scim/Users?filter=userName+eq+%222819c223…%22  -       1.0   ✗ EOF
-4  update user  PATCH   /scim/Users/{user}                              -       -     ✗ skipped
+	const want = `#  step    method  path                                            default  ms   compliant  ms
+1  probe   GET     /scim/Users?filter=userName+eq+%222819c223…%22  200      1.0  - ✗        1.0
+      compliant  ✗ EOF
+2  change  PATCH   /scim/Users/2819c223…                           204      3.2  400 ✗      3.2
+      default    Add urn:…:User:manager "2819c223…"; Remove title
+      compliant  add urn:…:User:manager "2819c223…"; Remove title
+      compliant  ✗ want 204, got 400: no
+3  read    GET     /scim/Users/2819c223…                           200      0.0  skipped    
 
-1 of 4 calls ended as they should, in 16.2 ms.
+3 of 6 calls ended as they should, in 8.5 ms.
 `
-	if diff := cmp.Diff(want, got.String()); diff != "" {
-		t.Errorf("table (-want +got):\n%s", diff)
+	if diff := cmp.Diff(want, got.String()); diff != "" || failed != 3 || total != 6 {
+		t.Errorf("%d of %d failed; table (-want +got):\n%s", failed, total, diff)
 	}
 }
 
@@ -109,7 +120,7 @@ func TestInterruptedBeforeTheStart(t *testing.T) {
 	cancel()
 	t.Setenv("TMPDIR", t.TempDir())
 	var out, errs bytes.Buffer
-	code := dispatch(ctx, []string{"run", "--handler", executable(t), "--port", "0"}, stdio{out: &out, err: &errs})
+	code := dispatch(ctx, []string{"run", "--handler", os.Args[0], "--port", "0"}, stdio{out: &out, err: &errs})
 	if code != 1 || errs.String() != "lab run: interrupted\n" {
 		t.Errorf("got exit code %d and %q", code, errs.String())
 	}

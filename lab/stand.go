@@ -38,15 +38,17 @@ type stand struct {
 	entraToken, backendToken string
 
 	port, origin   string // of the proxy
+	normalize      string // the proxy's setting NORMALIZE
 	backendAddress string // host:port, once the backend runs
 	logs           []string
 	children       []*child // in the order of their start
 }
 
-// newStand makes what the processes need, for a proxy on the given port, and
-// starts none. Close removes it.
-func newStand(port int) (s *stand, err error) {
+// newStand makes what the processes need, for a proxy on the given port with
+// the given rules, and starts none. Close removes it.
+func newStand(port int, normalize string) (s *stand, err error) {
 	s = &stand{
+		normalize:    normalize,
 		entraToken:   newToken(),
 		backendToken: newToken(),
 		port:         strconv.Itoa(port),
@@ -80,8 +82,11 @@ func newToken() string {
 
 func (s *stand) path(name string) string { return filepath.Join(s.dir, name) }
 
-// tenantURL is what an administrator would type into the portal.
-func (s *stand) tenantURL() string { return s.origin + proxyPath + "?" + tenantFlag }
+// tenantURLs are what an administrator could type into the portal, one for each
+// of Entra's dialects.
+func (s *stand) tenantURLs() []string {
+	return []string{s.origin + proxyPath, s.origin + proxyPath + "?" + tenantFlag}
+}
 
 // close ends the processes, the last one started first, and removes the
 // directory.
@@ -198,6 +203,7 @@ func (s *stand) startProxy(ctx context.Context, binary, logFile string) error {
 			"BACKEND_TOKEN=file:"+s.path("backend-token"),
 			"ENTRA_TOKEN=file:"+s.path("entra-token"),
 			"PUBLIC_URL="+s.origin,
+			"NORMALIZE="+s.normalize,
 		),
 	})
 	if err != nil {

@@ -15,15 +15,6 @@ import (
 	"testing"
 )
 
-func executable(t *testing.T) string {
-	t.Helper()
-	path, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
 // emptyTemp makes a directory for temporary files, which must be empty at the
 // end of the test.
 func emptyTemp(t *testing.T) {
@@ -38,12 +29,12 @@ func emptyTemp(t *testing.T) {
 }
 
 func TestRunOnce(t *testing.T) {
+	binary := handler(t)
 	emptyTemp(t)
-	t.Setenv("LOG_LEVEL", "leaked")
-	t.Setenv("WEBSITE_SITE_NAME", "leaked")
+	t.Setenv("LOG_LEVEL", "leaked") // the proxy would refuse it
 	keepLog := filepath.Join(t.TempDir(), "proxy.log")
 	var out, errs bytes.Buffer
-	args := []string{"run", "--handler", executable(t), "--once", "--port", "0", "--keep-log", keepLog}
+	args := []string{"run", "--handler", binary, "--once", "--port", "0", "--keep-log", keepLog}
 	if code := dispatch(t.Context(), args, stdio{out: &out, err: &errs}); code != 0 || errs.Len() > 0 {
 		t.Fatalf("got exit code %d, stderr %s, stdout %s", code, errs.String(), out.String())
 	}
@@ -51,19 +42,35 @@ func TestRunOnce(t *testing.T) {
 	if !strings.HasPrefix(first, "What Entra would see without the proxy: GET https://scim.corp.example.com:") || !strings.Contains(first, "x509: ") {
 		t.Errorf("first line: %s", first)
 	}
-	if strings.Contains(rest, "✗") || strings.Contains(rest, "Secret Token") || !strings.Contains(rest, "calls ended as they should") {
+	if strings.Contains(rest, "✗") || strings.Contains(rest, "skipped") || strings.Contains(rest, "Secret Token") || !strings.Contains(rest, "\n84 of 84 calls ended as they should") {
 		t.Errorf("got %s", rest)
 	}
-	log, err := os.ReadFile(keepLog)
-	if err != nil {
-		t.Fatal(err)
+	for _, sent := range []string{`default    Replace active "False"`, `compliant  replace active false`} {
+		if !strings.Contains(rest, sent) {
+			t.Errorf("no %s in %s", sent, rest)
+		}
 	}
-	if !bytes.Contains(log, []byte("BACKEND_TOKEN=file:")) || bytes.Contains(log, []byte("leaked")) {
-		t.Errorf("environment of the proxy:\n%s", log)
+	if log, err := os.ReadFile(keepLog); err != nil || !bytes.Contains(log, []byte(`"route":"/Users/{id}"`)) {
+		t.Errorf("the proxy's log: %v\n%s", err, log)
+	}
+}
+
+func TestRunWithoutNormalizationFails(t *testing.T) {
+	binary := handler(t)
+	emptyTemp(t)
+	var out, errs bytes.Buffer
+	args := []string{"run", "--handler", binary, "--once", "--port", "0", "--normalize", "none"}
+	code := dispatch(t.Context(), args, stdio{out: &out, err: &errs})
+	if code != 1 || !regexp.MustCompile(`(?m)^lab run: \d+ of 84 calls did not end as they should$`).MatchString(errs.String()) {
+		t.Errorf("got exit code %d, stderr %s", code, errs.String())
+	}
+	if want := "default    ✗ want 200 or 204, got 400: op must be one of add, remove and replace\n"; !strings.Contains(out.String(), want) {
+		t.Errorf("no %q in %s", want, out.String())
 	}
 }
 
 func TestServesUntilInterrupted(t *testing.T) {
+	binary := handler(t)
 	emptyTemp(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -71,7 +78,7 @@ func TestServesUntilInterrupted(t *testing.T) {
 	var errs bytes.Buffer
 	code := make(chan int, 1)
 	go func() { // ends when the context does
-		code <- dispatch(ctx, []string{"run", "--handler", executable(t), "--port", "0"}, stdio{out: writer, err: &errs})
+		code <- dispatch(ctx, []string{"run", "--handler", binary, "--port", "0"}, stdio{out: writer, err: &errs})
 		writer.Close()
 	}()
 	var curl []string
@@ -199,7 +206,7 @@ func TestStandKeepsSecretsToItself(t *testing.T) {
 
 func newTestStand(t *testing.T) *stand {
 	t.Helper()
-	s, err := newStand(0)
+	s, err := newStand(0, "none")
 	if err != nil {
 		t.Fatal(err)
 	}

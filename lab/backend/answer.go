@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -46,8 +47,12 @@ func refuse(scimType, format string, args ...any) error {
 // answer is what a request gets; a nil body means none.
 type answer struct {
 	status int
-	body   any
+	body   any    // what encodes to JSON, or a page
+	media  string // of JSON; empty means mediaType
 }
+
+// page is a body in HTML.
+type page string
 
 // errorAnswer turns err into a SCIM Error.
 func errorAnswer(err error) answer {
@@ -73,12 +78,16 @@ func (a answer) write(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(a.status)
 		return
 	}
+	media := cmp.Or(a.media, mediaType)
 	data, err := json.Marshal(a.body)
 	if err != nil {
 		// Bodies are made of strings, booleans, ints, maps and slices only.
 		panic(err)
 	}
-	w.Header().Set("Content-Type", mediaType)
+	if text, ok := a.body.(page); ok {
+		media, data = "text/html; charset=utf-8", []byte(text)
+	}
+	w.Header().Set("Content-Type", media)
 	w.Header().Set("Content-Length", strconv.Itoa(len(data)))
 	w.WriteHeader(a.status)
 	if r.Method != http.MethodHead {
@@ -86,16 +95,7 @@ func (a answer) write(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-const containerNotFound = `<!doctype html><html lang="en"><head><title>HTTP Status 404 - Not Found</title></head>` +
+// containerNotFound is the 404 of what stands in front of the application,
+// which knows nothing of SCIM.
+const containerNotFound page = `<!doctype html><html lang="en"><head><title>HTTP Status 404 - Not Found</title></head>` +
 	`<body><h1>HTTP Status 404 - Not Found</h1><hr /><p>The requested resource is not available.</p></body></html>`
-
-// writeContainerNotFound is the 404 of what stands in front of the
-// application, which knows nothing of SCIM.
-func writeContainerNotFound(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Length", strconv.Itoa(len(containerNotFound)))
-	w.WriteHeader(http.StatusNotFound)
-	if r.Method != http.MethodHead {
-		_, _ = w.Write([]byte(containerNotFound)) // the client is gone; nobody is left to tell
-	}
-}

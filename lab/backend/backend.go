@@ -30,6 +30,9 @@ type Options struct {
 	// 3.1), without a trailing slash; what products call their external base
 	// URL. Empty means relative references that begin with BasePath.
 	PublicURL string
+	// Faults are what this backend gets wrong in its answers; none makes it
+	// strict.
+	Faults []Fault
 }
 
 // Backend is a SCIM service provider in memory. It is an [http.Handler], safe
@@ -40,6 +43,7 @@ type Backend struct {
 	// so that no formatting of a Backend can show it.
 	credential [sha256.Size]byte
 	store      *store
+	faults     []mistake
 }
 
 // New returns an empty backend, or an error that names the option at fault.
@@ -61,11 +65,27 @@ func New(o Options) (*Backend, error) {
 		}
 		location = o.PublicURL
 	}
+	var mistakes []mistake
+	for _, fault := range o.Faults {
+		found, ok := faults[fault]
+		if !ok {
+			return nil, fmt.Errorf("backend: Faults holds %q, which is none", fault)
+		}
+		mistakes = append(mistakes, found)
+	}
 	return &Backend{
 		basePath:   o.BasePath,
 		credential: sha256.Sum256([]byte(o.Token)),
 		store:      newStore(location),
+		faults:     mistakes,
 	}, nil
+}
+
+// Strict returns a view of the same resources without the faults.
+func (b *Backend) Strict() *Backend {
+	view := *b
+	view.faults = nil
+	return &view
 }
 
 // Users returns the number of users that exist.
@@ -108,12 +128,22 @@ func (b *Backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.EscapedPath()
 	rest, ok := strings.CutPrefix(path, b.basePath)
 	if !ok || (b.basePath != "" && rest != "" && rest[0] != '/') {
-		writeContainerNotFound(w, r)
+		answer{status: http.StatusNotFound, body: containerNotFound}.write(w, r)
 		return
+	}
+	for _, fault := range b.faults {
+		if fault.misread != nil {
+			r = fault.misread(*r)
+		}
 	}
 	got, err := b.serve(w, r, rest)
 	if err != nil {
 		got = errorAnswer(err)
+	}
+	for _, fault := range b.faults {
+		if fault.spoil != nil {
+			got = fault.spoil(r, w.Header(), got)
+		}
 	}
 	got.write(w, r)
 }

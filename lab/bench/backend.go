@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -10,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -87,7 +89,7 @@ var protocols = map[int]string{1: offerHTTP1, 2: offerHTTP2}
 
 // newAnswers is the backend's handler, for calls with the token given.
 func newAnswers(token string) http.Handler {
-	deck := newDeck("")
+	deck := slices.Concat(newDeck(""), newNormalizedDeck(""), newUntouchedDeck(""))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer "+token {
 			w.WriteHeader(http.StatusUnauthorized)
@@ -121,7 +123,7 @@ func newAnswers(token string) http.Handler {
 // matches reports whether a request is the call, with the flag of the Tenant
 // URL or without.
 func (c *call) matches(r *http.Request, body string) bool {
-	return r.Method == c.method && body == c.body &&
+	return r.Method == c.method && body == cmp.Or(c.received, c.body) &&
 		r.URL.Path == pathOf(c.target) && (r.URL.Query().Get("filter") != "") == (c.name == "look-up")
 }
 

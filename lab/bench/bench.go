@@ -25,6 +25,8 @@ type Options struct {
 	// Start starts a process. Required.
 	Start func(context.Context, Program) (*Process, error)
 
+	// RulesOnly leaves out all but what the rules cost.
+	RulesOnly bool
 	// Calls is how many calls one subject gets in one round; 0 means 8000.
 	Calls int
 	// Connections is how many keep-alive connections make them, one call at a
@@ -67,6 +69,8 @@ type Result struct {
 	Calls, Connections, Rounds int
 	// Scenarios are the protocols that the backend offers.
 	Scenarios []Scenario
+	// Rules are the same protocols, for PATCHes with the rules and without.
+	Rules []Scenario
 	// Starts are the times to the first answer, one entry per program.
 	Starts []Start
 	// Streams are the large answers through the proxy.
@@ -77,7 +81,7 @@ type Result struct {
 type Scenario struct {
 	// Offer is what the backend's TLS offers: "HTTP/2" or "HTTP/1.1".
 	Offer string
-	// Subjects are what was measured, the proxy first.
+	// Subjects are what was measured. The first is compared with the others.
 	Subjects []Measured
 }
 
@@ -113,6 +117,7 @@ type subject struct {
 	path        func(Options) string
 	args        []string
 	environment []string
+	deck        func(entraToken string) []call
 }
 
 // gcSetting is what the proxy's binary sets by itself.
@@ -126,12 +131,23 @@ const (
 )
 
 func subjects() []subject {
-	handler := func(o Options) string { return o.Handler }
 	self := func(o Options) string { return o.Self }
 	return []subject{
-		{ours, handler, nil, nil},
-		{plainSameGC, self, []string{PlainCommand}, []string{gcSetting}},
-		{plainDefault, self, []string{PlainCommand}, nil},
+		{ours, handler, nil, nil, newDeck},
+		{plainSameGC, self, []string{PlainCommand}, []string{gcSetting}, newDeck},
+		{plainDefault, self, []string{PlainCommand}, nil, newDeck},
+	}
+}
+
+func handler(o Options) string { return o.Handler }
+
+// ruleSubjects are the proxy with all rules and with none. Each gets the same
+// PATCH, at a resource of its own: the backend answers there only if the body
+// came as it should.
+func ruleSubjects() []subject {
+	return []subject{
+		{"NORMALIZE=all", handler, nil, []string{"NORMALIZE=all", "PUBLIC_URL=" + publicURL}, newNormalizedDeck},
+		{"NORMALIZE=none", handler, nil, []string{"NORMALIZE=none"}, newUntouchedDeck},
 	}
 }
 
@@ -153,22 +169,39 @@ func Run(ctx context.Context, options Options) (Result, error) {
 			return Result{}, err
 		}
 	}
+	if !options.RulesOnly {
+		if err := w.measureProxy(ctx, &result); err != nil {
+			return Result{}, err
+		}
+	}
+	for _, offer := range offers {
+		scenario, err := w.measureLoads(ctx, offer, ruleSubjects())
+		if err != nil {
+			return Result{}, fmt.Errorf("measure the rules with a backend that offers %s: %w", offer, err)
+		}
+		result.Rules = append(result.Rules, scenario)
+	}
+	return result, nil
+}
+
+// measureProxy measures the proxy next to the plain one.
+func (w *world) measureProxy(ctx context.Context, result *Result) (err error) {
 	if result.Starts, err = w.measureStarts(ctx); err != nil {
-		return Result{}, err
+		return err
 	}
 	for _, offer := range offers {
 		streams, err := w.measureStreams(ctx, offer)
 		if err != nil {
-			return Result{}, err
+			return err
 		}
 		result.Streams = append(result.Streams, streams...)
 	}
 	for _, offer := range offers {
-		scenario, err := w.measureLoads(ctx, offer)
+		scenario, err := w.measureLoads(ctx, offer, subjects())
 		if err != nil {
-			return Result{}, fmt.Errorf("measure with a backend that offers %s: %w", offer, err)
+			return fmt.Errorf("measure with a backend that offers %s: %w", offer, err)
 		}
 		result.Scenarios = append(result.Scenarios, scenario)
 	}
-	return result, nil
+	return nil
 }

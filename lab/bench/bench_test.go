@@ -3,10 +3,10 @@ package bench
 import (
 	"bytes"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -18,13 +18,12 @@ func needProc(t *testing.T) {
 	}
 }
 
-// handler builds the real proxy.
-func handler(t *testing.T) string {
+// realHandler is the path of the real proxy's binary.
+func realHandler(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "handler")
-	build := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", path, "../../handler")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	path, err := build()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return path
 }
@@ -43,14 +42,14 @@ func options(t *testing.T, handler string) Options {
 
 func TestRunMeasuresTheRealBinary(t *testing.T) {
 	needProc(t)
-	result, err := Run(t.Context(), options(t, handler(t)))
+	result, err := Run(t.Context(), options(t, realHandler(t)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(result.Scenarios) != 2 || len(result.Streams) != 4 || len(result.Starts) != 2 {
+	if len(result.Scenarios) != 2 || len(result.Rules) != 2 || len(result.Streams) != 4 || len(result.Starts) != 2 {
 		t.Fatalf("got %+v", result)
 	}
-	for _, scenario := range result.Scenarios {
+	for _, scenario := range slices.Concat(result.Scenarios, result.Rules) {
 		for _, m := range scenario.Subjects {
 			sample := m.Samples[0]
 			if sample.Calls != 40 || sample.PerSecond <= 0 || sample.P50 <= 0 || sample.P99 < sample.P50 || sample.Idle <= 0 || sample.Peak < sample.Idle {
@@ -65,7 +64,8 @@ func TestRunMeasuresTheRealBinary(t *testing.T) {
 	var out bytes.Buffer
 	result.Print(&out)
 	for _, want := range []string{
-		"\nThe backend offers HTTP/2\n", "\nThe backend offers HTTP/1.1\n",
+		"\nA round of provisioning, no rules; the backend offers HTTP/2\n", "\nA PATCH with four operations in Entra's default dialect; the backend offers HTTP/1.1\n",
+		"\nCPU per request, NORMALIZE=all / NORMALIZE=none: ",
 		"\nCPU per request, proxy / plain, GOGC=400: ", "\nCPU per request, proxy / plain, Go's defaults: ",
 		"\nFrom the exec to the first answer\n", "\nA GET of 64 MiB through the proxy\n",
 	} {
@@ -83,6 +83,21 @@ func TestRunFailsAtAWrongAnswer(t *testing.T) {
 	_, err := Run(t.Context(), o)
 	if err == nil || !strings.Contains(err.Error(), "wrong answer to ") || !strings.Contains(err.Error(), "status 401") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A proxy that was told to repair PATCHes and does not is noticed, and so is one
+// that does without being told.
+func TestRulesAreAsTold(t *testing.T) {
+	needProc(t)
+	binary := realHandler(t)
+	for _, told := range []string{"none", "all"} {
+		o := options(t, script(t, "NORMALIZE="+told+" PUBLIC_URL="+publicURL+" exec "+binary))
+		o.RulesOnly = true
+		_, err := Run(t.Context(), o)
+		if err == nil || !strings.Contains(err.Error(), "measure the rules") || !strings.Contains(err.Error(), "status 404 instead of 200") {
+			t.Errorf("%s: got %v", told, err)
+		}
 	}
 }
 

@@ -23,6 +23,7 @@ const (
 type call struct {
 	name, method, target string
 	body                 string
+	received             string // the body as it reaches the backend; empty if it is the same
 	status               int
 	answer               string
 
@@ -51,6 +52,29 @@ func newDeck(entraToken string) []call {
 		deck[i].complete(entraToken)
 	}
 	return deck
+}
+
+// newNormalizedDeck is a PATCH in Entra's default dialect that is to reach the
+// backend as RFC 7644 has it.
+func newNormalizedDeck(entraToken string) []call {
+	c := newDialectPatch("902c246b-6245-4190-8e05-00816be7344a")
+	c.received = compliantPatch
+	c.complete(entraToken)
+	return []call{c}
+}
+
+// newUntouchedDeck is the same PATCH, to reach the backend as it is.
+func newUntouchedDeck(entraToken string) []call {
+	c := newDialectPatch(userID)
+	c.complete(entraToken)
+	return []call{c}
+}
+
+func newDialectPatch(id string) call {
+	return call{
+		name: "PATCH in the default dialect", method: http.MethodPatch, target: basePath + "/Users/" + id,
+		body: dialectPatch, status: http.StatusOK, answer: newUser(),
+	}
 }
 
 // complete writes the request in wire form, with the header that the Functions
@@ -85,6 +109,9 @@ func newPing() call {
 	return ping
 }
 
+// publicURL is the proxy's origin, as the answers have it.
+const publicURL = "https://contoso-scim.example.com"
+
 const userID = "2819c223-7f76-453a-919d-413861904646"
 
 const emptyList = `{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":0,"startIndex":1,"itemsPerPage":0,"Resources":[]}`
@@ -98,7 +125,7 @@ func newUser() string {
 		`"phoneNumbers":[{"type":"work","value":"+44 20 7946 0000"},{"type":"mobile","value":"+44 7700 900000"}],` +
 		`"addresses":[{"type":"work","formatted":"12 St James's Square","streetAddress":"12 St James's Square","locality":"London","postalCode":"SW1Y 4JH","country":"GB"}],` +
 		`"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"employeeNumber":"1815","department":"` + strings.Repeat("Analytical Engines, ", 5) + `","manager":{"value":"26118915-6090-4610-87e4-49d8ca9f808d"}},` +
-		`"meta":{"resourceType":"User","created":"2026-01-01T00:00:00Z","lastModified":"2026-01-01T00:00:00Z","location":"https://contoso-scim.example.com/scim/Users/` + userID + `"}}`
+		`"meta":{"resourceType":"User","created":"2026-01-01T00:00:00Z","lastModified":"2026-01-01T00:00:00Z","location":"` + publicURL + `/scim/Users/` + userID + `"}}`
 }
 
 // patch is a PATCH of about 0.5 KiB, in Entra's dialect.
@@ -110,3 +137,18 @@ const patch = `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Ope
 	`{"op":"Add","path":"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department","value":"Analytical Engines"},` +
 	`{"op":"Add","path":"preferredLanguage","value":"en-GB"},` +
 	`{"op":"Remove","path":"title"}]}`
+
+// dialectPatch is one of Entra's most usual PATCHes, as it sends it by default,
+// and compliantPatch what RFC 7644 has for it.
+const (
+	dialectPatch = `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[` +
+		`{"op":"Replace","path":"emails[type eq \"work\"].value","value":"ada.king@example.com"},` +
+		`{"op":"Replace","path":"active","value":"False"},` +
+		`{"op":"Add","path":"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department","value":"Analytical Engines"},` +
+		`{"op":"Add","path":"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager","value":"26118915-6090-4610-87e4-49d8ca9f808d"}]}`
+	compliantPatch = `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[` +
+		`{"op":"replace","path":"emails[type eq \"work\"].value","value":"ada.king@example.com"},` +
+		`{"op":"replace","path":"active","value":false},` +
+		`{"op":"add","path":"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department","value":"Analytical Engines"},` +
+		`{"op":"add","path":"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager","value":{"value":"26118915-6090-4610-87e4-49d8ca9f808d"}}]}`
+)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 )
@@ -21,8 +23,29 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if err := os.RemoveAll(builtIn); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.Exit(code)
 }
+
+// builtIn is the directory of what build made; empty if it was not asked to.
+var builtIn string
+
+// build makes the real proxy, as the Makefile does.
+var build = sync.OnceValues(func() (path string, err error) {
+	if builtIn, err = os.MkdirTemp("", "entra-scim-bench-test-"); err != nil {
+		return "", err
+	}
+	path = filepath.Join(builtIn, "handler")
+	command := exec.Command("go", "build", "-buildvcs=false", "-o", path, "../../handler")
+	command.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := command.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, output)
+	}
+	return path, nil
+})
 
 // start is the lab's startProgram, in short.
 func start(ctx context.Context, program Program) (*Process, error) {

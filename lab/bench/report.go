@@ -11,14 +11,21 @@ import (
 func (r Result) Print(w io.Writer) {
 	fmt.Fprintf(w, "%d calls over %d connections, %d rounds in turn; median (least..greatest)\n", r.Calls, r.Connections, r.Rounds)
 	for _, scenario := range r.Scenarios {
-		scenario.print(w)
+		scenario.print(w, "A round of provisioning, no rules")
 	}
-	printStarts(w, r.Starts)
-	printStreams(w, r.Streams)
+	for _, scenario := range r.Rules {
+		scenario.print(w, "A PATCH with four operations in Entra's default dialect")
+	}
+	if len(r.Starts) > 0 {
+		printStarts(w, r.Starts)
+	}
+	if len(r.Streams) > 0 {
+		printStreams(w, r.Streams)
+	}
 }
 
-func (s Scenario) print(w io.Writer) {
-	fmt.Fprintf(w, "\nThe backend offers %s\n", s.Offer)
+func (s Scenario) print(w io.Writer, calls string) {
+	fmt.Fprintf(w, "\n%s; the backend offers %s\n", calls, s.Offer)
 	table := newTable(w)
 	fmt.Fprintln(table, "\tspeaks\trequests/s\tCPU µs/request\tp50 ms\tp99 ms\tidle MiB\tpeak MiB")
 	for _, m := range s.Subjects {

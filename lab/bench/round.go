@@ -31,13 +31,13 @@ type runner struct {
 }
 
 // measureLoads makes all rounds against one backend.
-func (w *world) measureLoads(ctx context.Context, offer string) (Scenario, error) {
+func (w *world) measureLoads(ctx context.Context, offer string, subjects []subject) (Scenario, error) {
 	scenario := Scenario{Offer: offer}
-	for _, s := range subjects() {
+	for _, s := range subjects {
 		scenario.Subjects = append(scenario.Subjects, Measured{Subject: s.name})
 	}
 	for round := range w.options.Rounds {
-		if err := w.measureRound(ctx, &scenario, round); err != nil {
+		if err := w.measureRound(ctx, &scenario, subjects, round); err != nil {
 			return Scenario{}, err
 		}
 	}
@@ -46,14 +46,14 @@ func (w *world) measureLoads(ctx context.Context, offer string) (Scenario, error
 
 // measureRound gives every subject a fresh process, lets them take turns with
 // their calls, and adds a sample to each.
-func (w *world) measureRound(ctx context.Context, scenario *Scenario, round int) (err error) {
+func (w *world) measureRound(ctx context.Context, scenario *Scenario, subjects []subject, round int) (err error) {
 	var runners []*runner
 	defer func() {
 		for _, r := range runners {
 			err = errors.Join(err, r.close())
 		}
 	}()
-	for _, s := range subjects() {
+	for _, s := range subjects {
 		r, err := w.startRunner(ctx, s, scenario.Offer)
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
@@ -104,7 +104,7 @@ func (r *runner) warmUp(ctx context.Context, w *world) error {
 	if r.protocol, err = w.protocol(ctx, r.process.address); err != nil {
 		return err
 	}
-	if r.load, err = newLoad(ctx, r.process.address, w.deck, w.options.Connections); err != nil {
+	if r.load, err = newLoad(ctx, r.process.address, r.subject.deck(w.entraToken), w.options.Connections); err != nil {
 		return err
 	}
 	if _, err := r.load.run(ctx, max(w.options.Calls/10, w.options.Connections), w.options.Limit/4); err != nil {

@@ -1,8 +1,11 @@
 package entra
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -17,6 +20,8 @@ type Call struct {
 	// escaped, with its query. In a call that was skipped the id of a resource
 	// that was never made reads "{user}".
 	Method, Path string
+	// Sent is the request's body; nil if it has none, or the call was skipped.
+	Sent []byte
 	// Status is the answer's; zero when there was none.
 	Status int
 	// Want lists the statuses that are right.
@@ -32,14 +37,16 @@ type Call struct {
 	Detail string
 }
 
-// step is one row of a sequence. Paths may hold {keys} of ids kept earlier.
+// step is one row of a sequence. Path, query and body may hold {keys} of ids
+// kept earlier.
 type step struct {
 	name   string
 	after  []string // steps that must have ended as they should
 	method string
 	path   string
 	query  string
-	body   func(m *memory) any // nil sends none
+	body   any // nil sends none
+	leaked any // takes the place of body once a group has shown its members
 	want   []int
 	keep   string // key to keep the id of the answer under; empty keeps none
 	judge  judge  // nil asks for nothing beyond status, media type and JSON
@@ -47,40 +54,50 @@ type step struct {
 
 // memory is what one sequence learned.
 type memory struct {
-	ids map[string]string // key -> id of a resource
-	ok  map[string]bool   // name of step -> ended as it should
+	base   string            // URL of the SCIM service, without a trailing slash
+	ids    map[string]string // key -> id of a resource
+	ok     map[string]bool   // name of step -> ended as it should
+	leaked bool              // a group showed the members that were excluded
+}
+
+func (c *Client) newMemory() *memory {
+	return &memory{base: c.tenant.origin + c.tenant.base, ids: map[string]string{}, ok: map[string]bool{}}
 }
 
 // play sends the steps one after the other, as Entra does for one object.
 func (c *Client) play(ctx context.Context, steps []step) []Call {
-	m := &memory{ids: map[string]string{}, ok: map[string]bool{}}
+	m := c.newMemory()
 	calls := make([]Call, 0, len(steps))
 	for _, s := range steps {
-		call := c.take(ctx, m, s)
-		m.ok[s.name] = call.OK
-		calls = append(calls, call)
+		calls = append(calls, c.take(ctx, m, s))
 	}
 	return calls
 }
 
-func (c *Client) take(ctx context.Context, m *memory, s step) Call {
-	path := m.expand(s.path)
-	call := Call{Step: s.name, Method: s.method, Path: c.tenant.target(path, s.query), Want: s.want}
+func (c *Client) take(ctx context.Context, m *memory, s step) (call Call) {
+	defer func() { m.ok[s.name] = call.OK }()
+	target := c.tenant.target(m.expand(s.path, url.PathEscape), m.expand(s.query, escape))
+	call = Call{Step: s.name, Method: s.method, Path: target, Want: s.want}
 	failed := slices.IndexFunc(s.after, func(name string) bool { return !m.ok[name] })
 	switch {
 	case failed >= 0:
 		call.Skipped, call.Detail = true, "skipped: \""+s.after[failed]+"\" did not end as it should"
 		return call
-	case strings.Contains(path, "{"):
+	case strings.Contains(target, "{"):
 		call.Skipped, call.Detail = true, "skipped: there is no such resource"
 		return call
 	}
-	var body any
-	if s.body != nil {
-		body = s.body(m)
+	body := s.body
+	if m.leaked && s.leaked != nil {
+		body = s.leaked
+	}
+	var err error
+	if call.Sent, err = m.encode(body); err != nil {
+		call.Detail = oneLine(err)
+		return call
 	}
 	start := time.Now()
-	got, err := c.send(ctx, s.method, path, s.query, body)
+	got, err := c.send(ctx, s.method, target, call.Sent)
 	call.Duration, call.Status = time.Since(start), got.status
 	if err == nil {
 		err = examine(m, s, got)
@@ -94,11 +111,31 @@ func (c *Client) take(ctx context.Context, m *memory, s step) Call {
 }
 
 // expand puts kept ids, escaped, in the place of their keys.
-func (m *memory) expand(path string) string {
+func (m *memory) expand(text string, escape func(string) string) string {
 	for key, id := range m.ids {
-		path = strings.ReplaceAll(path, "{"+key+"}", url.PathEscape(id))
+		text = strings.ReplaceAll(text, "{"+key+"}", escape(id))
 	}
-	return path
+	return text
+}
+
+// encode is a body in JSON with kept ids in the place of their keys; nil stays
+// nil.
+func (m *memory) encode(body any) ([]byte, error) {
+	if body == nil {
+		return nil, nil
+	}
+	encoded, err := json.Marshal(body)
+	if err != nil {
+		return nil, fmt.Errorf("entra: encode body: %w", err)
+	}
+	for key, id := range m.ids {
+		quoted, err := json.Marshal(id)
+		if err != nil {
+			return nil, fmt.Errorf("entra: encode id: %w", err)
+		}
+		encoded = bytes.ReplaceAll(encoded, []byte("{"+key+"}"), quoted[1:len(quoted)-1])
+	}
+	return encoded, nil
 }
 
 // oneLine is the reason without the method and URL that net/http puts in front:

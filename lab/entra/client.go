@@ -10,7 +10,6 @@ package entra
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -28,8 +27,8 @@ const (
 type Options struct {
 	// TenantURL is what an administrator types into the portal: the SCIM base
 	// URL, with the flag that chooses the dialect in its query
-	// ("https://host/scim?aadOptscim062020"). A trailing slash is harmless.
-	// Only the compliant dialect is spoken so far, so the flag is required.
+	// ("https://host/scim?aadOptscim062020"; without a flag it is the default
+	// one). A trailing slash is harmless.
 	TenantURL string
 	// Token is the portal's "Secret Token"; the scheme is added to it.
 	Token string
@@ -39,6 +38,19 @@ type Options struct {
 	// call's own. Entra is believed to consume it; whether it always does is not
 	// documented.
 	ForwardFlag bool
+	// MemberRefNull sends "$ref": null with every member. Microsoft's samples
+	// have it, most captures have not.
+	MemberRefNull bool
+	// LegacyGroupSchema creates groups as Microsoft's sample does: with a schema
+	// that SCIM does not know, and without members.
+	LegacyGroupSchema bool
+	// ReplaceMissing replaces what the user does not have yet, instead of adding
+	// it. Which of the two Entra sends cannot be foretold
+	// (https://learn.microsoft.com/answers/questions/1373350).
+	ReplaceMissing bool
+	// AppRoles maps app roles to roles, by AppRoleAssignmentsComplex; the
+	// mapping that new applications come with does not. It adds steps to a cycle.
+	AppRoles bool
 	// Timeout bounds one call, its body included; zero means Entra's 60 s.
 	Timeout time.Duration
 }
@@ -47,8 +59,7 @@ type Options struct {
 // use. Its zero value is not usable: New makes one.
 type Client struct {
 	tenant  tenant
-	token   string
-	version string
+	options Options
 	http    *http.Client
 }
 
@@ -64,28 +75,29 @@ func New(options Options) (*Client, error) {
 	}
 	var http1 http.Protocols
 	http1.SetHTTP1(true)
-	timeout := options.Timeout
-	if timeout == 0 {
-		timeout = 60 * time.Second
+	if options.Timeout == 0 {
+		options.Timeout = 60 * time.Second
 	}
-	version := options.ADSCIMVersion
-	if version == "" {
-		version = "5.0"
+	if options.ADSCIMVersion == "" {
+		options.ADSCIMVersion = "5.0"
 	}
 	return &Client{
 		tenant:  tenant,
-		token:   options.Token,
-		version: version,
+		options: options,
 		http: &http.Client{
-			Timeout: timeout,
+			Timeout: options.Timeout,
 			// Compression off is what keeps Accept-Encoding out of the request.
-			Transport: &http.Transport{Protocols: &http1, DisableCompression: true, TLSHandshakeTimeout: timeout},
+			Transport: &http.Transport{Protocols: &http1, DisableCompression: true, TLSHandshakeTimeout: options.Timeout},
 			CheckRedirect: func(*http.Request, []*http.Request) error {
 				return http.ErrUseLastResponse
 			},
 		},
 	}, nil
 }
+
+// Dialect is the name of the dialect that the tenant URL chose: "default" or
+// "compliant".
+func (c *Client) Dialect() string { return c.tenant.dialect.name }
 
 // Close drops the client's idle connections.
 func (c *Client) Close() {
@@ -100,23 +112,19 @@ type answer struct {
 }
 
 // send makes one call; a nil body sends none.
-func (c *Client) send(ctx context.Context, method, path, query string, body any) (answer, error) {
+func (c *Client) send(ctx context.Context, method, target string, body []byte) (answer, error) {
 	var content io.Reader
 	if body != nil {
-		encoded, err := json.Marshal(body)
-		if err != nil {
-			return answer{}, fmt.Errorf("entra: encode body: %w", err)
-		}
-		content = bytes.NewReader(encoded)
+		content = bytes.NewReader(body)
 	}
-	request, err := http.NewRequestWithContext(ctx, method, c.tenant.origin+c.tenant.target(path, query), content)
+	request, err := http.NewRequestWithContext(ctx, method, c.tenant.origin+target, content)
 	if err != nil {
 		return answer{}, fmt.Errorf("entra: build request: %w", err)
 	}
 	request.Header = http.Header{
 		// Not Header.Set: that would send "Adscimversion".
-		"ADSCIMVersion": {c.version},
-		"Authorization": {"Bearer " + c.token},
+		"ADSCIMVersion": {c.options.ADSCIMVersion},
+		"Authorization": {"Bearer " + c.options.Token},
 		// An empty value is how net/http is told to send no User-Agent.
 		"User-Agent": {""},
 	}

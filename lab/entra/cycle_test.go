@@ -1,15 +1,17 @@
 package entra
 
 import (
-	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -29,31 +31,61 @@ func newBackend(t *testing.T) http.Handler {
 	return handler
 }
 
-// The whole conversation, byte for byte: header set, query order, bodies.
-func TestCycleOnTheWire(t *testing.T) {
-	handler := newBackend(t)
-	tap := newTapFunc(t, func(request *http.Request) []byte {
-		recorder := httptest.NewRecorder()
-		handler.ServeHTTP(recorder, request)
-		response := recorder.Result()
-		response.ContentLength = int64(recorder.Body.Len())
-		var raw bytes.Buffer
-		response.Write(&raw)
-		return raw.Bytes()
-	})
-	for _, call := range tap.client(t, "/scim?aadOptscim062020", false).Cycle(t.Context()) {
-		if !call.OK {
-			t.Errorf("%s: %s", call.Step, call.Detail)
+// Every request of a cycle, with {keys} where ids will be.
+func TestCyclesInEachDialect(t *testing.T) {
+	for name, options := range map[string]Options{
+		"default":   {TenantURL: "http://127.0.0.1/scim"},
+		"compliant": {TenantURL: "http://127.0.0.1/scim?aadOptscim062020"},
+		"default with options": {
+			TenantURL: "http://127.0.0.1/scim", MemberRefNull: true, LegacyGroupSchema: true, ReplaceMissing: true, AppRoles: true,
+		},
+		"compliant with options": {
+			TenantURL: "http://127.0.0.1/scim?AzureAdScimPatch062020", MemberRefNull: true, ReplaceMissing: true, AppRoles: true,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			options.Token = "t"
+			client := newClient(t, options)
+			if got, _, _ := strings.Cut(name, " "); got != client.Dialect() {
+				t.Errorf("dialect: got %q, want %q", client.Dialect(), got)
+			}
+			golden(t, filepath.Join("testdata", strings.ReplaceAll(name, " ", "-")+".golden"), script(t, client))
+		})
+	}
+}
+
+// script is a cycle as text: each step's name, request line and body.
+func script(t *testing.T, client *Client) string {
+	t.Helper()
+	var text strings.Builder
+	for _, s := range client.cycle() {
+		body, err := new(memory).encode(s.body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&text, "%s\n  %s %s\n", s.name, s.method, client.tenant.target(s.path, s.query))
+		if body != nil {
+			fmt.Fprintf(&text, "  %s\n", body)
+		}
+		if s.leaked != nil {
+			if body, err = new(memory).encode(s.leaked); err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(&text, "  or, once members were shown: %s\n", body)
 		}
 	}
-	got := strings.ReplaceAll(strings.Join(tap.seen(), "\n\n"), "\r\n", "\n") + "\n"
-	golden := filepath.Join("testdata", "cycle.golden")
+	return regexp.MustCompile(guid).ReplaceAllString(text.String(), "GUID")
+}
+
+// golden compares text with a file.
+func golden(t *testing.T, path, got string) {
+	t.Helper()
 	if *update {
-		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile(golden)
+	want, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,25 +146,18 @@ func (r recorded) replace(status int, media, body string) {
 	r.Body.WriteString(body)
 }
 
-// cycleWith plays a cycle against the backend; the answer to the step named is
-// tampered with.
+// cycleWith plays a cycle against the backend, which refuses what is not yet
+// RFC 7644 in it; the answer to the step named is tampered with.
 func cycleWith(t *testing.T, name string, tamper func(*testing.T, recorded)) map[string]Call {
 	t.Helper()
 	handler := newBackend(t)
-	client := newClient(t, Options{TenantURL: "http://127.0.0.1/scim?aadOptscim062020", Token: "t"})
-	steps := client.cycle()
-	target := slices.IndexFunc(steps, func(s step) bool { return s.name == name })
-	if target < 0 {
-		t.Fatalf("no step %q", name)
-	}
-	served := 0
+	var current atomic.Value // name of the step
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		recorder := httptest.NewRecorder()
 		handler.ServeHTTP(recorder, request)
-		if served == target {
+		if current.Load() == name {
 			tamper(t, recorded{recorder})
 		}
-		served++
 		header := w.Header()
 		for name, values := range recorder.Header() {
 			if name != "Content-Length" {
@@ -143,13 +168,15 @@ func cycleWith(t *testing.T, name string, tamper func(*testing.T, recorded)) map
 		w.Write(recorder.Body.Bytes())
 	}))
 	t.Cleanup(server.Close)
-	client = newClient(t, Options{TenantURL: server.URL + "/scim?aadOptscim062020", Token: "secret-token"})
+	client := newClient(t, Options{TenantURL: server.URL + "/scim?aadOptscim062020", Token: "secret-token"})
 	calls := map[string]Call{}
-	for _, call := range client.Cycle(t.Context()) {
-		calls[call.Step] = call
+	m := client.newMemory()
+	for _, s := range client.cycle() {
+		current.Store(s.name)
+		calls[s.name] = client.take(t.Context(), m, s)
 	}
-	if len(calls) != len(steps) {
-		t.Errorf("got %d calls for %d steps", len(calls), len(steps))
+	if _, there := calls[name]; !there {
+		t.Fatalf("no step %q", name)
 	}
 	return calls
 }
@@ -176,6 +203,20 @@ func TestJudgement(t *testing.T) {
 		{"a match too early", lookUpUser, func(_ *testing.T, r recorded) { r.replace(200, scim, twoMatches) }, "want 0 matches, got 2"},
 		{"two matches", findUser, func(_ *testing.T, r recorded) { r.replace(200, scim, twoMatches) }, "want 1 matches, got 2"},
 		{"no match", findUser, func(_ *testing.T, r recorded) { r.replace(200, scim, emptyList) }, "want 1 matches, got 0"},
+		{"a match with a string", findUser, func(t *testing.T, r recorded) { r.edit(t, `"active":true`, `"active":"True"`) },
+			`active was sent as true and came back as "True"`},
+		{"no Location", createUser, func(_ *testing.T, r recorded) { r.Header().Del("Location") }, "there is no Location of what was created"},
+		{"Location inside", createUser, func(_ *testing.T, r recorded) {
+			r.Header().Set("Location", "https://scim.corp.example.com/rest/scim/v2/Users/1")
+		}, `the Location leads elsewhere than to the tenant URL: "https://scim.corp.example.com/rest/scim/v2/Users/1"`},
+		{"Location below another path", createUser, func(_ *testing.T, r recorded) { r.Header().Set("Location", "/rest/scim/v2/Users/1") },
+			`the Location leads elsewhere than to the tenant URL: "/rest/scim/v2/Users/1"`},
+		{"meta.location inside", readUser, func(t *testing.T, r recorded) {
+			r.edit(t, `"location":"/scim/`, `"location":"https://scim.corp.example.com/`)
+		},
+			"the meta.location leads elsewhere than to the tenant URL: "},
+		{"member not removed", "the member removed is gone", func(_ *testing.T, r recorded) { r.replace(200, scim, twoMatches) }, "want 0 matches, got 2"},
+		{"members emptied", "the first member stays", func(_ *testing.T, r recorded) { r.replace(200, scim, emptyList) }, "want 1 matches, got 0"},
 		{"401", probeUsers, func(_ *testing.T, r recorded) {
 			r.replace(401, scim, `{"schemas":["`+errorSchema+`"],"status":"401","detail":"no such\ntoken"}`)
 		}, "want 200, got 401: no such token"},
@@ -186,7 +227,7 @@ func TestJudgement(t *testing.T) {
 		{"active a string", readUser, func(t *testing.T, r recorded) { r.set(t, "active", "True") }, `active was sent as true and came back as "True"`},
 		{"active not written", "read disabled user", func(t *testing.T, r recorded) { r.set(t, "active", true) }, "active was sent as false and came back as true"},
 		{"name changed", readUser, func(t *testing.T, r recorded) { r.edit(t, `"givenName":"Ada"`, `"givenName":"ada"`) }, `name.givenName was sent as "Ada" and came back as "ada"`},
-		{"e-mail lost", "read updated user", func(t *testing.T, r recorded) { r.set(t, "emails", nil) }, "emails came back without the element that was sent"},
+		{"e-mail lost", readUser, func(t *testing.T, r recorded) { r.set(t, "emails", nil) }, "emails came back without the element that was sent"},
 		{"members leaked", "read group", func(t *testing.T, r recorded) { r.set(t, "members", []any{}) }, "members is there although it was excluded"},
 		{"group PATCH with a body", addMember, func(_ *testing.T, r recorded) { r.replace(200, scim, "{}") }, "want 204, got 200"},
 		{"404 in HTML", "read deleted user", func(_ *testing.T, r recorded) { r.replace(404, "text/html", "<p>gone") }, "want content type application/scim+json"},
@@ -232,7 +273,12 @@ func TestDependentCallsAreSkipped(t *testing.T) {
 		}
 	}
 	slices.Sort(sent)
-	want := []string{"clean up group", createGroup, createUser, lookUpGroup, lookUpUser, probeGroups, probeUsers}
+	want := []string{
+		renameGroup, addMembers, removeMember, "the member removed is gone", "the first member stays", "read group", "read renamed group",
+		"clean up group", "clean up colleague", "clean up manager", createGroup, createUser, createManager, createPeer,
+		"look up manager", "look up colleague", lookUpGroup, lookUpUser, probeGroups, probeUsers,
+	}
+	slices.Sort(want)
 	if diff := cmp.Diff(want, sent); diff != "" {
 		t.Errorf("calls sent (-want +got):\n%s", diff)
 	}
@@ -251,5 +297,23 @@ func TestNobodyListens(t *testing.T) {
 	call := client.TestConnection(t.Context())[0]
 	if call.OK || call.Status != 0 || !strings.Contains(call.Detail, "connection refused") || strings.Contains(call.Detail, "filter") {
 		t.Errorf("got %+v", call)
+	}
+}
+
+// A group that shows its members makes Entra replace them all from then on:
+// here by one person, who is not one of the two that were there.
+func TestLeakedMembersTurnAddIntoReplace(t *testing.T) {
+	for step, want := range map[string]string{addMembers: "add", "read renamed group": "replace"} {
+		calls := cycleWith(t, step, func(t *testing.T, r recorded) {
+			if want == "replace" {
+				r.set(t, "members", []any{})
+			}
+		})
+		if sent := string(calls[addMember].Sent); !strings.Contains(sent, `"op":"`+want+`","path":"members"`) {
+			t.Errorf("%s: sent %s", step, sent)
+		}
+		if got := calls["the first member stays"].OK; got != (want == "add") {
+			t.Errorf("%s: the first member stays: %v", step, got)
+		}
 	}
 }

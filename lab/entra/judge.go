@@ -7,6 +7,7 @@ import (
 	"maps"
 	"mime"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,10 +32,43 @@ func examine(m *memory, s step, got answer) error {
 	if id, ok := body["id"].(string); ok && id != "" && s.keep != "" {
 		m.ids[s.keep] = id
 	}
+	if err := m.locations(got, body); err != nil {
+		return err
+	}
 	if s.judge == nil {
 		return nil
 	}
 	return s.judge(m, body)
+}
+
+// locations wants the addresses of resources where the client can reach them,
+// and one of a resource that was created (RFC 7644 section 3.3). Entra is not
+// known to follow them; but whoever reads the provisioning log sees them.
+func (m *memory) locations(got answer, body map[string]any) error {
+	header := got.header.Get("Location")
+	if header == "" && got.status == http.StatusCreated {
+		return errors.New("there is no Location of what was created")
+	}
+	meta, _ := body["meta"].(map[string]any)
+	attribute, _ := meta["location"].(string)
+	switch {
+	case header != "" && !m.below(header):
+		return fmt.Errorf("the Location leads elsewhere than to the tenant URL: %q", header)
+	case attribute != "" && !m.below(attribute):
+		return fmt.Errorf("the meta.location leads elsewhere than to the tenant URL: %q", attribute)
+	}
+	return nil
+}
+
+// below reports whether a URI reference (RFC 3986 section 4.1) leads to a
+// resource of the tenant URL.
+func (m *memory) below(reference string) bool {
+	base, err := url.Parse(m.base + "/")
+	if err != nil {
+		return false
+	}
+	resolved, err := base.Parse(reference)
+	return err == nil && strings.HasPrefix(resolved.String(), m.base+"/")
 }
 
 func decode(got answer) (map[string]any, error) {
@@ -72,8 +106,9 @@ func unexpected(want []int, got answer) error {
 }
 
 // matches wants a ListResponse with no resource (an empty key) or with exactly
-// the one whose id was kept under the key.
-func matches(key string) judge {
+// the one whose id was kept under the key, and what next wants of it, unless
+// that is nil.
+func matches(key string, next judge) judge {
 	return func(m *memory, body map[string]any) error {
 		if err := hasSchema(body, listSchema); err != nil {
 			return err
@@ -96,7 +131,10 @@ func matches(key string) judge {
 			return nil
 		}
 		resource, _ := resources[0].(map[string]any)
-		return hasID(resource, m.ids[key])
+		if err := hasID(resource, m.ids[key]); err != nil || next == nil {
+			return err
+		}
+		return next(m, resource)
 	}
 }
 
@@ -110,17 +148,19 @@ func isResource(key string, sent any) judge {
 		if err := hasID(body, m.ids[key]); err != nil {
 			return err
 		}
-		return roundTrips(sent, body)
+		return m.roundTrips(sent, body)
 	}
 }
 
 // without wants the attribute absent, in any case of its letters, on top of
 // what next wants. A group that shows members although they were excluded makes
-// Entra replace the whole membership: github.com/Infisical/infisical#6525.
+// Entra replace the whole membership from then on:
+// github.com/Infisical/infisical#6525.
 func without(attribute string, next judge) judge {
 	return func(m *memory, body map[string]any) error {
 		for key := range body {
 			if strings.EqualFold(key, attribute) {
+				m.leaked = true
 				return fmt.Errorf("%s is there although it was excluded", key)
 			}
 		}
@@ -173,8 +213,8 @@ func hasID(resource map[string]any, want string) error {
 
 // roundTrips wants every value that was sent in the resource, unchanged. The
 // members schemas and meta belong to the server.
-func roundTrips(sent any, resource map[string]any) error {
-	encoded, err := json.Marshal(sent)
+func (m *memory) roundTrips(sent any, resource map[string]any) error {
+	encoded, err := m.encode(sent)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package entra
 
 import (
 	"errors"
-	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -26,14 +25,10 @@ func parseTenant(raw string, forwardFlag bool) (tenant, error) {
 	if parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Host == "" || parsed.User != nil {
 		return tenant{}, errors.New("entra: the tenant URL must be http or https with a host and no user")
 	}
-	spoken, err := dialectOf(parsed.RawQuery)
-	if err != nil {
-		return tenant{}, err
-	}
 	t := tenant{
 		origin:  parsed.Scheme + "://" + parsed.Host,
 		base:    strings.TrimRight(parsed.EscapedPath(), "/"),
-		dialect: spoken,
+		dialect: dialectOf(parsed.RawQuery),
 	}
 	if forwardFlag {
 		t.forward = parsed.RawQuery
@@ -42,17 +37,18 @@ func parseTenant(raw string, forwardFlag bool) (tenant, error) {
 }
 
 // dialectOf picks the dialect by the keys of a raw query, in any case, with or
-// without a value: "?aadOptSCIM062020=true" is seen too.
-func dialectOf(rawQuery string) (dialect, error) {
+// without a value: "?aadOptSCIM062020=true" is seen too. Without a flag it is
+// the default one.
+func dialectOf(rawQuery string) dialect {
 	for pair := range strings.SplitSeq(rawQuery, "&") {
 		key, _, _ := strings.Cut(pair, "=")
 		for _, known := range dialects() {
 			if slices.ContainsFunc(known.flags, func(flag string) bool { return strings.EqualFold(flag, key) }) {
-				return known, nil
+				return known
 			}
 		}
 	}
-	return dialect{}, fmt.Errorf("entra: the tenant URL carries no flag: add ?%s, the only dialect simulated so far", compliant().flags[0])
+	return dialects()[0]
 }
 
 // target returns path and query as they go into the request line.
@@ -77,6 +73,13 @@ func equals(excluded, attribute, value string) string {
 
 func excludes(attribute string) string {
 	return "excludedAttributes=" + escape(attribute)
+}
+
+// refers is the query that asks whether a group has a member, both given as
+// {keys}: the one way in which Entra looks at memberships, if it still does.
+// https://learn.microsoft.com/entra/identity/app-provisioning/use-scim-to-provision-users-and-groups
+func refers(group, member string) string {
+	return "attributes=id&filter=id+eq+%22" + group + "%22+and+members+eq+%22" + member + "%22"
 }
 
 // escape encodes like an HTML form ("+" for a space), with the lower-case hex

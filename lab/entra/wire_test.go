@@ -77,14 +77,17 @@ func (p *tap) serve(conn net.Conn) {
 	}
 }
 
+// guid is a random UUID, RFC 9562 section 5.4.
+const guid = `[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}`
+
 // seen returns the requests so far, with GUIDs and the port made constant.
 func (p *tap) seen() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	guid := regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}`)
+	ids := regexp.MustCompile(guid)
 	var requests []string
 	for _, request := range p.requests {
-		request = guid.ReplaceAllString(request, "GUID")
+		request = ids.ReplaceAllString(request, "GUID")
 		requests = append(requests, strings.ReplaceAll(request, p.listener.Addr().String(), "HOST"))
 	}
 	return requests
@@ -169,6 +172,41 @@ func TestADSCIMVersionIsConfigurable(t *testing.T) {
 	}
 }
 
+func TestTheFlagChoosesTheDialect(t *testing.T) {
+	for query, want := range map[string]string{
+		"":                               "default",
+		"?aadOptscim062021":              "default",
+		"?AzureAdScimPatch2017":          "default",
+		"?aadOptscim062020":              "compliant",
+		"?AADOPTSCIM062020=true":         "compliant",
+		"?code=x&AzureAdScimPatch062020": "compliant",
+	} {
+		client := newClient(t, Options{TenantURL: "http://127.0.0.1/scim" + query, Token: "t"})
+		if got := client.Dialect(); got != want {
+			t.Errorf("%q: got %q, want %q", query, got, want)
+		}
+	}
+}
+
+func TestBodiesOnTheWire(t *testing.T) {
+	tap := newTap(t, scimAnswer("201 Created", "application/scim+json", `{"id":"a/b\"c"}`))
+	client := tap.client(t, "/scim", false)
+	client.play(t.Context(), []step{
+		{name: "create", method: http.MethodPost, path: "/Users", body: map[string]any{"active": true}, want: wantCreated, keep: "user"},
+		{name: "change", method: http.MethodPatch, path: "/Users/{user}", query: refers("{user}", "{user}"), body: map[string]any{"manager": "{user}"}},
+	})
+	const media = "Content-Type: application/scim+json; charset=utf-8\r\n"
+	want := []string{
+		"POST /scim/Users HTTP/1.1\r\nHost: HOST\r\nContent-Length: 15\r\n" + common[len("Host: HOST\r\n"):] + media + "\r\n" +
+			`{"active":true}`,
+		"PATCH /scim/Users/a%2Fb%22c?attributes=id&filter=id+eq+%22a%2fb%22c%22+and+members+eq+%22a%2fb%22c%22 HTTP/1.1\r\n" +
+			"Host: HOST\r\nContent-Length: 20\r\n" + common[len("Host: HOST\r\n"):] + media + "\r\n" + `{"manager":"a/b\"c"}`,
+	}
+	if diff := cmp.Diff(want, tap.seen()); diff != "" {
+		t.Errorf("requests (-want +got):\n%s", diff)
+	}
+}
+
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	tap := newTap(t, "HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n")
 	calls := tap.client(t, "/scim?aadOptscim062020", false).TestConnection(t.Context())
@@ -203,14 +241,12 @@ func TestEscapeIsFormEncodingInLowerCaseHex(t *testing.T) {
 func TestNewRefusesUnusableOptions(t *testing.T) {
 	const flagged = "http://127.0.0.1/scim?aadOptscim062020"
 	for name, options := range map[string]Options{
-		"no URL":      {Token: "t"},
-		"no scheme":   {TenantURL: "127.0.0.1/scim?aadOptscim062020", Token: "t"},
-		"other":       {TenantURL: "ftp://127.0.0.1/scim?aadOptscim062020", Token: "t"},
-		"user":        {TenantURL: "http://a:b@127.0.0.1/scim?aadOptscim062020", Token: "t"},
-		"unparsable":  {TenantURL: "http://127.0.0.1/%zz?aadOptscim062020", Token: "t"},
-		"no flag":     {TenantURL: "http://127.0.0.1/scim", Token: "t"},
-		"near a flag": {TenantURL: "http://127.0.0.1/scim?aadOptscim062021", Token: "t"},
-		"no token":    {TenantURL: flagged},
+		"no URL":     {Token: "t"},
+		"no scheme":  {TenantURL: "127.0.0.1/scim?aadOptscim062020", Token: "t"},
+		"other":      {TenantURL: "ftp://127.0.0.1/scim?aadOptscim062020", Token: "t"},
+		"user":       {TenantURL: "http://a:b@127.0.0.1/scim?aadOptscim062020", Token: "t"},
+		"unparsable": {TenantURL: "http://127.0.0.1/%zz?aadOptscim062020", Token: "t"},
+		"no token":   {TenantURL: flagged},
 	} {
 		if _, err := New(options); err == nil {
 			t.Errorf("%s: no error", name)
