@@ -11,6 +11,7 @@ import (
 // Normalizer applies the rules that are on. Use [New]; it can be shared.
 type Normalizer struct {
 	rules   Set
+	plans   [len(bodyRules)][]step
 	schemas []string
 
 	booleans, integers, multivalued []custom
@@ -47,7 +48,29 @@ func New(options Options) (*Normalizer, error) {
 			*each.into = append(*each.into, custom{p.schema, p.attribute, p.sub})
 		}
 	}
+	for kind := range n.plans {
+		n.plans[kind] = n.plan(Body(kind))
+	}
 	return n, nil
+}
+
+// step is a rule that is on, and has something to do.
+type step struct {
+	id ID
+	action
+}
+
+// plan lists the rules for a kind of body in the order of the table.
+func (n *Normalizer) plan(kind Body) (plan []step) {
+	idle := map[ID]bool{
+		CustomBoolean: len(n.booleans) == 0, CustomInteger: len(n.integers) == 0, CustomMultivalued: len(n.multivalued) == 0,
+	}
+	for id := range (n.rules & bodyRules[kind]).All() {
+		if !idle[id] {
+			plan = append(plan, step{id, table[id].action})
+		}
+	}
+	return plan
 }
 
 // schemaURI is what the URI of a schema looks like.

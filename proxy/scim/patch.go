@@ -36,7 +36,7 @@ type operation struct {
 // The names of a PatchOp's members, and of an operation's.
 var (
 	messageNames   = []string{"schemas", "Operations"}
-	operationNames = []string{"op", "path", "value"}
+	operationNames = [...]string{"op", "path", "value"}
 )
 
 // patch applies the rules for PATCH, in the order of the table.
@@ -54,16 +54,20 @@ func (r *run) patch(root *value) error {
 		return err
 	}
 	length := len(operations)
-	for id := range (r.n.rules & bodyRules[Patch]).All() {
+	for i := range r.n.plans[Patch] {
+		rule := &r.n.plans[Patch][i]
+		if r.lacks(rule) {
+			continue
+		}
 		changed := false
-		if operations, changed, err = r.atOperations(&table[id], operations); err != nil {
+		if operations, changed, err = r.atOperations(rule, operations); err != nil {
 			return err
 		}
-		if id == AttributeCase && r.renameMembers(root, operations) {
+		if rule.id == AttributeCase && r.renameMembers(root, operations) {
 			changed = true
 		}
 		if changed {
-			r.fired = r.fired.With(id)
+			r.fired = r.fired.With(rule.id)
 		}
 	}
 	if len(operations) > length {
@@ -85,14 +89,10 @@ func setOperations(root *value, operations []*operation) {
 func (r *run) operations(list *value) ([]*operation, error) {
 	block := make([]operation, len(list.children))
 	operations := make([]*operation, len(list.children))
-	shape := attribute{name: "op, path or value", subs: operationNames}
 	for i := range block {
 		o := &block[i]
 		operations[i] = o
 		o.element, o.index = list.children[i], i+1
-		if !uniqueSubs(&shape, o.element.value) {
-			return nil, fmt.Errorf("operation %d: %w", o.index, r.twice(&path{known: &shape}))
-		}
 		if err := o.read(r); err != nil {
 			return nil, fmt.Errorf("operation %d: %w", o.index, err)
 		}
@@ -101,7 +101,7 @@ func (r *run) operations(list *value) ([]*operation, error) {
 }
 
 // atOperations applies one rule.
-func (r *run) atOperations(rule *Rule, operations []*operation) ([]*operation, bool, error) {
+func (r *run) atOperations(rule *step, operations []*operation) ([]*operation, bool, error) {
 	any := false
 	grown := false
 	for _, o := range operations {
@@ -132,21 +132,29 @@ func (r *run) atOperations(rule *Rule, operations []*operation) ([]*operation, b
 
 // read takes the operation's object apart.
 func (o *operation) read(r *run) error {
-	object := o.element.value
-	if op := object.member("op"); op != nil {
-		given := op.value.unquoted()
-		for v := add; v <= remove; v++ {
-			if equalFold(given, verbs[v]) {
-				o.verb = v
+	var parts [len(operationNames)]*value
+	for i := range o.element.value.children {
+		c := &o.element.value.children[i]
+		for j, name := range operationNames {
+			if !equalFold(c.name, name) {
+				continue
 			}
+			if parts[j] != nil {
+				return r.twice(&path{known: &attribute{name: "op, path or value"}})
+			}
+			parts[j] = c.value
 		}
 	}
-	if value := object.member("value"); value != nil {
-		o.value = value.value
+	op, to := parts[0], parts[1]
+	for v := add; op != nil && v <= remove; v++ {
+		if equalFold(op.unquoted(), verbs[v]) {
+			o.verb = v
+		}
 	}
+	o.value = parts[2]
 	// A path that is null is unassigned (RFC 7643 section 2.5).
-	if p := object.member("path"); p != nil && p.value.kind != null {
-		o.hasPath, o.path = true, r.n.operationPath(p.value.unquoted())
+	if to != nil && to.kind != null {
+		o.hasPath, o.path = true, r.n.operationPath(to.unquoted())
 	}
 	return o.findSites(r)
 }
@@ -163,7 +171,7 @@ func (o *operation) findSites(r *run) (err error) {
 			err = r.checkSubs(&o.path, o.value)
 		}
 		first := len(r.sites)
-		r.sites = append(r.sites, site{path: o.path, value: o.value, operation: o})
+		r.addSite(site{path: o.path, value: o.value, operation: o})
 		o.sites = r.sites[first:len(r.sites):len(r.sites)]
 	case o.value != nil: // the container of an extension
 		o.sites, err = r.members(o.path.schema, o.value)
@@ -225,7 +233,7 @@ func (o *operation) become(r *run, to []byte, v *value) {
 func (r *run) renameMembers(root *value, operations []*operation) bool {
 	changed := canonical(root, messageNames)
 	for _, o := range operations {
-		if canonical(o.element.value, operationNames) {
+		if canonical(o.element.value, operationNames[:]) {
 			changed = true
 		}
 	}
@@ -237,7 +245,7 @@ func canonical(object *value, names []string) (changed bool) {
 	for i := range object.children {
 		c := &object.children[i]
 		for _, name := range names {
-			if equalFold(c.name, name) && string(c.name) != name {
+			if string(c.name) != name && equalFold(c.name, name) {
 				c.rename(name)
 				changed = true
 			}

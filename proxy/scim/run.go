@@ -11,6 +11,8 @@ type run struct {
 	kind  Body
 	fired Set
 	sites []site
+	// present are the bits of the attributes that sites are about.
+	present uint64
 	// embedded reads JSON out of strings; nil until there is some. Its bounds are
 	// those of one body.
 	embedded *parser
@@ -72,8 +74,11 @@ func (r *run) resource(root *value) error {
 	if err != nil {
 		return err
 	}
-	for id := range (r.n.rules & bodyRules[r.kind]).All() {
-		rule := &table[id]
+	for i := range r.n.plans[r.kind] {
+		rule := &r.n.plans[r.kind][i]
+		if r.lacks(rule) {
+			continue
+		}
 		changed := r.atSites(rule, sites)
 		if rule.create != nil && rule.create(r, root) {
 			changed = true
@@ -82,7 +87,7 @@ func (r *run) resource(root *value) error {
 			}
 		}
 		if changed {
-			r.fired = r.fired.With(id)
+			r.fired = r.fired.With(rule.id)
 		}
 	}
 	return nil
@@ -90,7 +95,7 @@ func (r *run) resource(root *value) error {
 
 // atSites applies a rule to attributes and their values, and reports whether
 // that changed any.
-func (r *run) atSites(rule *Rule, sites []site) (changed bool) {
+func (r *run) atSites(rule *step, sites []site) (changed bool) {
 	for i := range sites {
 		s := &sites[i]
 		if rule.path != nil && rule.path(r, s) {
@@ -140,10 +145,20 @@ func (r *run) addMembers(schema []byte, resource *value) error {
 		if err := r.checkSubs(&p, c.value); err != nil {
 			return err
 		}
-		r.sites = append(r.sites, site{path: p, value: c.value, member: c})
+		r.addSite(site{path: p, value: c.value, member: c})
 	}
 	return nil
 }
+
+func (r *run) addSite(s site) {
+	if s.known != nil {
+		r.present |= s.known.bit
+	}
+	r.sites = append(r.sites, s)
+}
+
+// lacks reports whether the body has nothing for the rule.
+func (r *run) lacks(rule *step) bool { return rule.about != nil && r.present&rule.about.bit == 0 }
 
 // checkSubs refuses a value of a standard attribute in which the name of a
 // sub-attribute comes twice once case is folded.

@@ -17,7 +17,7 @@ type attribute struct {
 	multi bool
 	// subs are the names of a complex attribute's sub-attributes.
 	subs []string
-	// bit is the attribute's own among those of its schema.
+	// bit is the attribute's own.
 	bit uint64
 }
 
@@ -47,7 +47,7 @@ var (
 
 // coreAttributes are those of RFC 7643 sections 3.1, 4.1 and 4.2, by their name
 // in lower case.
-var coreAttributes = byLowerName([]attribute{
+var coreAttributes = byLowerName(0, []attribute{
 	{name: "schemas", multi: true},
 	{name: "id"}, {name: "externalId"}, {name: "meta", subs: metaSubs},
 	{name: "userName"}, {name: "name", subs: nameSubs}, {name: "displayName"}, {name: "nickName"},
@@ -62,15 +62,16 @@ var coreAttributes = byLowerName([]attribute{
 })
 
 // enterpriseAttributes are those of RFC 7643 section 4.3.
-var enterpriseAttributes = byLowerName([]attribute{
+var enterpriseAttributes = byLowerName(32, []attribute{
 	{name: "employeeNumber"}, {name: "costCenter"}, {name: "organization"}, {name: "division"},
 	{name: "department"}, {name: "manager", subs: managerSubs},
 })
 
-func byLowerName(attributes []attribute) map[string]*attribute {
+// byLowerName indexes attributes, whose bits begin with the first.
+func byLowerName(first int, attributes []attribute) map[string]*attribute {
 	index := make(map[string]*attribute, len(attributes))
 	for i := range attributes {
-		attributes[i].bit = 1 << i
+		attributes[i].bit = 1 << (first + i)
 		index[strings.ToLower(attributes[i].name)] = &attributes[i]
 	}
 	return index

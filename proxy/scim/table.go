@@ -11,13 +11,21 @@ type Rule struct {
 	// Source says where the shape was seen, or is specified.
 	Source string
 
-	// What the rule does: to an operation of a PATCH, to the name of an
-	// attribute, to its value, to the resource in a POST. Each reports whether it
-	// changed something. The rules for header and answer have none of them.
+	action
+}
+
+// action is what a rule does to a request body: to an operation of a PATCH, to
+// the name of an attribute, to its value, to the resource in a POST. Each
+// reports whether it changed something. The rules for headers and answers have
+// none of them.
+type action struct {
 	operation func(*run, *operation) (bool, error)
 	path      func(*run, *site) bool
 	value     func(*run, *site) bool
 	create    func(*run, *value) bool
+	// about is the attribute without which a body has nothing for the rule; nil
+	// means that it may.
+	about *attribute
 }
 
 const (
@@ -33,170 +41,168 @@ var table = [count]Rule{
 		Before: `"schemas":["urn:ietf:params:scim:schemas:extension:enterprise:2.0User"]`,
 		After:  `"schemas":["urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"]`,
 		Source: "RFC 7643 section 8.7; " + useSCIM,
-		create: repairSchemas,
+		action: action{create: repairSchemas},
 	},
 	OpCase: {
 		Name: "op-case", Group: "patch",
-		Before:    `{"op":"Replace","path":"title","value":"x"}`,
-		After:     `{"op":"replace","path":"title","value":"x"}`,
-		Source:    "RFC 7644 section 3.5.2; " + compat,
-		operation: opCase,
+		Before: `{"op":"Replace","path":"title","value":"x"}`,
+		After:  `{"op":"replace","path":"title","value":"x"}`,
+		Source: "RFC 7644 section 3.5.2; " + compat,
+		action: action{operation: opCase},
 	},
 	RolesJSON: {
 		Name: "roles-json", Group: "patch",
 		Before: `"roles":[{"value":"{\"value\":\"Admin\",\"display\":\"Admin\"}"}]`,
 		After:  `"roles":[{"value":"Admin","display":"Admin"}]`,
 		Source: customize,
-		value:  rolesJSON,
+		action: action{value: rolesJSON, about: rolesAttribute},
 	},
 	AttributeCase: {
 		Name: "attribute-case", Group: "patch",
 		Before: `{"op":"replace","path":"emails[type eq \"work\"].Value","value":"a@contoso.com"}`,
 		After:  `{"op":"replace","path":"emails[type eq \"work\"].value","value":"a@contoso.com"}`,
 		Source: "RFC 7643 section 2.1 (legal, but strict backends refuse it)",
-		path:   attributeCase,
-		value:  subAttributeCase,
+		action: action{path: attributeCase, value: subAttributeCase},
 	},
 	PathlessSplit: {
 		Name: "pathless-split", Group: "patch",
-		Before:    `{"op":"add","value":{"title":"x","name.givenName":"Ada"}}`,
-		After:     `{"op":"add","value":{"title":"x"}},{"op":"add","path":"name.givenName","value":"Ada"}`,
-		Source:    compat,
-		operation: pathlessSplit,
+		Before: `{"op":"add","value":{"title":"x","name.givenName":"Ada"}}`,
+		After:  `{"op":"add","value":{"title":"x"}},{"op":"add","path":"name.givenName","value":"Ada"}`,
+		Source: compat,
+		action: action{operation: pathlessSplit},
 	},
 	ArrayWrapped: {
 		Name: "array-wrapped", Group: "patch",
 		Before: `{"op":"replace","path":"title","value":[{"$ref":null,"value":"x"}]}`,
 		After:  `{"op":"replace","path":"title","value":"x"}`,
 		Source: "https://github.com/MicrosoftDocs/azure-docs/issues/42220",
-		value:  arrayWrapped,
+		action: action{value: arrayWrapped},
 	},
 	ManagerObject: {
 		Name: "manager-object", Group: "patch",
-		Before:    `{"op":"add","path":"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager","value":"271"}`,
-		After:     `{"op":"add","path":"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager","value":{"value":"271"}}`,
-		Source:    "RFC 7643 section 4.3; https://github.com/MicrosoftDocs/azure-docs/issues/73842",
-		operation: managerPath,
-		value:     managerObject,
+		Before: `{"op":"add","path":"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager","value":"271"}`,
+		After:  `{"op":"add","path":"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager","value":{"value":"271"}}`,
+		Source: "RFC 7643 section 4.3; https://github.com/MicrosoftDocs/azure-docs/issues/73842",
+		action: action{operation: managerPath, value: managerObject, about: managerAttribute},
 	},
 	ActiveBoolean: {
 		Name: "active-boolean", Group: "active",
 		Before: `{"op":"replace","path":"active","value":"False"}`,
 		After:  `{"op":"replace","path":"active","value":false}`,
 		Source: "RFC 7643 section 4.1.1; " + compat,
-		value:  activeBoolean,
+		action: action{value: activeBoolean, about: activeAttribute},
 	},
 	PrimaryBoolean: {
 		Name: "primary-boolean", Group: "active",
 		Before: `"emails":[{"value":"a@contoso.com","primary":"True"}]`,
 		After:  `"emails":[{"value":"a@contoso.com","primary":true}]`,
 		Source: "RFC 7643 section 2.4; " + compat,
-		value:  primaryBoolean,
+		action: action{value: primaryBoolean},
 	},
 	CustomBoolean: {
 		Name: "custom-boolean", Group: "active",
 		Before: `"isContractor":"True" (BOOLEAN_ATTRIBUTES names it)`,
 		After:  `"isContractor":true`,
 		Source: "RFC 7643 section 2.3.2; " + compat,
-		value:  customBoolean,
+		action: action{value: customBoolean},
 	},
 	CustomInteger: {
 		Name: "custom-integer", Group: "patch",
 		Before: `"favouriteNumber":"123" (INTEGER_ATTRIBUTES names it)`,
 		After:  `"favouriteNumber":123`,
 		Source: "RFC 7643 section 2.3.4; https://github.com/scimmyjs/scimmy/issues/51",
-		value:  customInteger,
+		action: action{value: customInteger},
 	},
 	CustomMultivalued: {
 		Name: "custom-multivalued", Group: "patch",
 		Before: `"tags":[{"value":"1"}] (MULTIVALUED_ATTRIBUTES names it)`,
 		After:  `"tags":["1"]`,
 		Source: "RFC 7643 section 2.4; https://learn.microsoft.com/answers/questions/1693075",
-		value:  customMultivalued,
+		action: action{value: customMultivalued},
 	},
 	MemberString: {
 		Name: "member-string", Group: "patch",
 		Before: `{"op":"add","path":"members","value":["u1"]}`,
 		After:  `{"op":"add","path":"members","value":[{"value":"u1"}]}`,
 		Source: "RFC 7643 section 4.2",
-		value:  memberString,
+		action: action{value: memberString, about: membersAttribute},
 	},
 	RemoveValue: {
 		Name: "remove-value", Group: "patch",
-		Before:    `{"op":"remove","path":"members","value":[{"value":"u1"}]}`,
-		After:     `{"op":"remove","path":"members[value eq \"u1\"]"}`,
-		Source:    "RFC 7644 section 3.5.2.2; " + compat,
-		operation: removeValue,
+		Before: `{"op":"remove","path":"members","value":[{"value":"u1"}]}`,
+		After:  `{"op":"remove","path":"members[value eq \"u1\"]"}`,
+		Source: "RFC 7644 section 3.5.2.2; " + compat,
+		action: action{operation: removeValue},
 	},
 	NullRemove: {
 		Name: "null-remove", Group: "patch",
-		Before:    `{"op":"replace","path":"nickName","value":null}`,
-		After:     `{"op":"remove","path":"nickName"}`,
-		Source:    "RFC 7643 section 2.5",
-		operation: nullRemove,
+		Before: `{"op":"replace","path":"nickName","value":null}`,
+		After:  `{"op":"remove","path":"nickName"}`,
+		Source: "RFC 7643 section 2.5",
+		action: action{operation: nullRemove},
 	},
 	PrimaryFilter: {
 		Name: "primary-filter", Group: "patch",
 		Before: `{"op":"replace","path":"roles[primary eq \"True\"].value","value":"Admin"}`,
 		After:  `{"op":"replace","path":"roles[primary eq true].value","value":"Admin"}`,
 		Source: customize,
-		path:   primaryFilter,
+		action: action{path: primaryFilter},
 	},
 	RolesDisplay: {
 		Name: "roles-display", Group: "patch",
 		Before: `"roles":[{"value":"Admin","displayName":"Admin"}]`,
 		After:  `"roles":[{"value":"Admin","display":"Admin"}]`,
 		Source: "RFC 7643 section 4.1.2; " + customize,
-		value:  rolesDisplay,
+		action: action{value: rolesDisplay, about: rolesAttribute},
 	},
 	RolesDropID: {
 		Name: "roles-drop-id", Group: "patch",
 		Before: `"roles":[{"id":"06b07648","value":"Admin"}]`,
 		After:  `"roles":[{"value":"Admin"}]`,
 		Source: customize,
-		value:  rolesDropID,
+		action: action{value: rolesDropID, about: rolesAttribute},
 	},
 	ExtensionDot: {
 		Name: "extension-dot", Group: "patch",
 		Before: `{"op":"replace","path":"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User.department","value":"Sales"}`,
 		After:  `{"op":"replace","path":"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department","value":"Sales"}`,
 		Source: "RFC 7644 section 3.10; " + compat,
-		path:   extensionDot,
+		action: action{path: extensionDot},
 	},
 	MemberRefNull: {
 		Name: "member-ref-null", Group: "patch",
 		Before: `{"op":"add","path":"members","value":[{"$ref":null,"value":"u1"}]}`,
 		After:  `{"op":"add","path":"members","value":[{"value":"u1"}]}`,
 		Source: useSCIM,
-		value:  memberRefNull,
+		action: action{value: memberRefNull, about: membersAttribute},
 	},
 	CreateIDNull: {
 		Name: "create-id-null", Group: "create",
 		Before: `{"id":null,"userName":"ada@contoso.com"}`,
 		After:  `{"userName":"ada@contoso.com"}`,
 		Source: "RFC 7643 section 3.1",
-		create: createIDNull,
+		action: action{create: createIDNull},
 	},
 	CreateRefNull: {
 		Name: "create-ref-null", Group: "create",
 		Before: `{"displayName":"Staff","members":[{"$ref":null,"value":"u1"}]}`,
 		After:  `{"displayName":"Staff","members":[{"value":"u1"}]}`,
 		Source: useSCIM,
-		value:  createRefNull,
+		action: action{value: createRefNull},
 	},
 	CreateNull: {
 		Name: "create-null", Group: "create",
 		Before: `{"userName":"ada@contoso.com","title":null}`,
 		After:  `{"userName":"ada@contoso.com"}`,
 		Source: "RFC 7643 section 2.5; " + useSCIM,
-		create: createNull,
+		action: action{create: createNull},
 	},
 	ExtensionSchemas: {
 		Name: "extension-schemas", Group: "create",
 		Before: `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"urn:ietf:params:scim:schemas:extension:acme:2.0:User":{"site":"1"}}`,
 		After:  `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User","urn:ietf:params:scim:schemas:extension:acme:2.0:User"],"urn:ietf:params:scim:schemas:extension:acme:2.0:User":{"site":"1"}}`,
 		Source: "RFC 7643 section 3; " + customize,
-		create: extensionSchemas,
+		action: action{create: extensionSchemas},
 	},
 	AcceptSCIM: {
 		Name: "accept-scim", Group: "request",
