@@ -110,7 +110,7 @@ func (a *AnswerReader) Hold() {
 		a.fill(a.hold + 1)
 	}
 	if bytes.HasPrefix(scan.window, []byte("\ufeff")) {
-		scan.at, scan.end = 3, 3
+		scan.at = len("\ufeff")
 	}
 	a.whole = len(scan.window) <= a.hold
 	ended := a.ended

@@ -32,6 +32,8 @@ var answerSeeds = []string{
 	`{"meta":{"location":"\/Users\/\u00e9"},"meta":["location"],"Resources":[{"meta":{"location":"Users/2","meta":{"location":"Users/3"}}}]}`,
 	"\ufeff{\"active\":\"true\"} \n{\"active\":\"true\"}", `[{"active":"true"}]`, `"active"`, ``, `{"active":"true"`, `{"id":"1","members"}`, `{"id":"1","members":[ }`,
 	"{\"displayName\":\"\xff\",\"\xff\":1,\"active\":\"true\"}", `{"meta":{"location":"\/Users\/\ud800"}}`, `{"members":[1]x`, `{"members":[1],,"a":1}`,
+	`{"Resources":null,,"a":1}`, `{"Resources":{"x":{"active":"true"}},"meta":["location"],"schemas":{"x":"urn:ietf:params:scim:api:messages:2.0:ListResponse"},"Resources":null}`,
+	`{"memBers":[],"00":"0","" "0000`, `{"x":"` + strings.Repeat("x", 100) + `","active":"true"}`,
 }
 
 // answer reads a body through the rules.
@@ -53,6 +55,8 @@ func FuzzAnswer(f *testing.F) {
 	for i, seed := range answerSeeds {
 		f.Add(everyRule, byte(i), byte(i), seed)
 		f.Add(everyRule, byte(200), byte(200), seed)
+		f.Add(everyRule, byte(0), byte(200), seed)
+		f.Add(everyRule, byte(len(seed)-1), byte(200), seed) // the whole, and not known to be
 	}
 	f.Fuzz(func(t *testing.T, rules uint64, hold, token byte, body string) {
 		checkAnswer(t, scim.Set(rules), int(hold), int(token), body)

@@ -147,15 +147,8 @@ func (s *scanner) close(kind byte) found {
 	}
 	s.depth--
 	s.objects >>= 1
-	s.expectAfterValue()
-	return foundToken
-}
-
-func (s *scanner) expectAfterValue() {
 	s.expect = expectComma | expectClose
-	if s.depth == 0 {
-		s.expect = 0
-	}
+	return foundToken
 }
 
 // shift lets the first n bytes of the window go.
@@ -176,7 +169,7 @@ func (s *scanner) string(at int) (end int, result found) {
 	if end, result = s.stringEnd(max(at+1, s.resume)); result != foundToken {
 		return end, result
 	}
-	s.expectAfterValue()
+	s.expect = expectComma | expectClose
 	if s.isName {
 		s.expect = expectColon
 	}
@@ -267,7 +260,7 @@ func (s *scanner) literal(at int) (end int, result found) {
 		end, result = numberEnd(s.window, at, max(at, s.resume))
 	}
 	if result == foundToken {
-		s.expectAfterValue()
+		s.expect = expectComma | expectClose
 	}
 	return end, result
 }

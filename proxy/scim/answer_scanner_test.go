@@ -86,6 +86,7 @@ func FuzzScannerAgreesWithJSONText(f *testing.F) {
 		`{"12345678":"1234567\"89","":"\\\\\\"}`, "[\"1234567\x0089\"]", `[0e0,1E-5,-0,0.0]`, `[-01]`, `[1-2]`, "[\"\x7f\u0080\U0001f600\"]",
 	} {
 		f.Add(text, byte(0), byte(200))
+		f.Add(text, byte(255), byte(1))
 	}
 	f.Fuzz(func(t *testing.T, text string, n, quiet byte) {
 		want, wantWhole := decoded(text)

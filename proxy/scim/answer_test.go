@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"example.com/entra-scim-proxy/proxy/scim"
 )
@@ -40,6 +41,9 @@ var answerCases = []struct{ name, rules, in, want string }{
 	{"there", "resources-array", `{"RESOURCES":[],` + listSchema + `}`, ""},
 	{"no list", "resources-array", `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"Resources":null}`, ""},
 	{"schema as a string", "resources-array", `{"schemas":"urn:ietf:params:scim:api:messages:2.0:ListResponse","Resources":null}`, ""},
+	{"schema in an object", "resources-array", `{"schemas":{"x":"urn:ietf:params:scim:api:messages:2.0:ListResponse"},"Resources":null}`, ""},
+	{"resources in an object", "response-active", `{"Resources":{"x":{"active":"true"}}}`, ""},
+	{"null in what is no JSON", "resources-array", `{"Resources":null,,` + listSchema + `}`, ""},
 	{"schema deeper", "resources-array", `{"schemas":[["urn:ietf:params:scim:api:messages:2.0:ListResponse"]],"x":{` + listSchema + `}}`, ""},
 
 	{"string", "response-manager", `{` + extension + `:{"department":"x","manager" : "2\u00e9"}}`, `{` + extension + `:{"department":"x","manager" : {"value":"2\u00e9"}}}`},
@@ -100,13 +104,18 @@ func TestAnswer(t *testing.T) {
 	}
 }
 
-// A null that was passed on cannot be taken back.
+// A null that was passed on cannot be taken back. When it is passed on does not
+// depend on the pieces that come.
 func TestNullFarBeforeTheSchemaStays(t *testing.T) {
-	for _, distance := range []int{scim.HoldLimit - 200, 2 * scim.HoldLimit} {
-		in := `{"Resources":null,"x":[` + strings.Repeat("1,", distance/2) + `2],` + listSchema + `}`
-		out, reader, err := answer(strings.NewReader(in), scim.AnswerRules, scim.HoldLimit, 1<<20)
-		if changed := distance < scim.HoldLimit; err != nil || (out != in) != changed || reader.Fired().Has(scim.ResourcesArray) != changed {
-			t.Errorf("%d bytes: %d of %d bytes, %q, %v", distance, len(out), len(in), reader.Fired(), err)
+	for _, before := range []int{0, scim.HoldLimit} {
+		for _, distance := range []int{scim.HoldLimit - 200, scim.HoldLimit + 200} {
+			in := `{"x":"` + strings.Repeat("x", before) + `","Resources":null,"x":[` + strings.Repeat("1,", distance/2) + `2],` + listSchema + `}`
+			for _, source := range []io.Reader{strings.NewReader(in), iotest.OneByteReader(strings.NewReader(in))} {
+				out, reader, err := answer(source, scim.AnswerRules, scim.HoldLimit, 1<<20)
+				if changed := distance < scim.HoldLimit; err != nil || (out != in) != changed || reader.Fired().Has(scim.ResourcesArray) != changed {
+					t.Errorf("%d bytes behind %d: %d of %d bytes, %q, %v", distance, before, len(out), len(in), reader.Fired(), err)
+				}
+			}
 		}
 	}
 }
@@ -251,6 +260,8 @@ func TestBrokenLongAnswers(t *testing.T) {
 		err      error
 	}{
 		"early":           {`{"active":"true",,` + long + `}`, `{"active":"true",,` + long + `}`, nil},
+		"pending null":    {`{` + long + `,"Resources":null,,}`, `{` + long + `,"Resources":null,,}`, nil},
+		"after members":   {`{"members":[` + long[5:] + `,,"x":1}`, `{,,"x":1}`, nil},
 		"late":            {`{"active":"true",` + long + `,"active":"true"],"active":"true"}`, `{"active":true,` + long + `,"active":true],"active":"true"}`, nil},
 		"cut":             {`{"active":"true",` + long + `,"active":"tr`, `{"active":true,` + long + `,"active":"tr`, nil},
 		"members":         {`{"active":"true",` + long + `,"members":[ }`, `{"active":true,` + long, scim.ErrMembers},
@@ -266,6 +277,25 @@ func TestBrokenLongAnswers(t *testing.T) {
 		out, _, err := answer(source, scim.AnswerRules, scim.HoldLimit, 1<<20)
 		if out != test.want || !errors.Is(err, test.err) {
 			t.Errorf("%s: %d bytes, want %d; %v, want %v", name, len(out), len(test.want), err, test.err)
+		}
+	}
+}
+
+func TestEmptyRead(t *testing.T) {
+	source := &stepping{pieces: []string{`{"active":"true"` + strings.Repeat(" ", scim.HoldLimit), "}"}}
+	reader := scim.NewAnswerReader(source, scim.Answer{Rules: scim.AnswerRules})
+	if n, err := reader.Read(nil); n != 0 || err != nil || source.given > 1 {
+		t.Errorf("%d, %v, after %d pieces", n, err, source.given)
+	}
+}
+
+// A token that comes in small pieces is looked at once, or this takes minutes.
+func TestLongTokenInSmallPieces(t *testing.T) {
+	for _, token := range []string{`"` + strings.Repeat("x", 1<<19) + `"`, strings.Repeat("1", 1<<19)} {
+		in := `{"active":"true","x":` + token + `}`
+		source := iotest.OneByteReader(strings.NewReader(in))
+		if out, _, err := answer(source, scim.AnswerRules, 1024, 1<<20); err != nil || len(out) != len(in)-2 {
+			t.Errorf("%d bytes, %v", len(out), err)
 		}
 	}
 }

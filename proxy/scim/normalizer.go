@@ -100,7 +100,7 @@ func (n *Normalizer) Request(kind Body, body []byte) ([]byte, Set, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	r := run{n: n, kind: kind, sites: p.sites[:0]}
+	r := run{n: n, parser: p, kind: kind, sites: p.sites[:0]}
 	err = r.body(root)
 	p.sites = r.sites
 	if err != nil {

@@ -37,8 +37,9 @@ type parser struct {
 	// The first blocks, used for one body after the other.
 	firstValues   [block]value
 	firstChildren [block]child
-	// sites are the run's, lent from one body to the next.
-	sites []site
+	// The run's, lent from one body to the next.
+	sites      []site
+	operations []operation
 }
 
 func newParser() *parser {
@@ -56,10 +57,14 @@ func (p *parser) reset() {
 	if cap(p.sites) > block {
 		p.sites = nil
 	}
+	if cap(p.operations) > block {
+		p.operations = nil
+	}
 	// What was not used is clear already, and clearing all of it would take
 	// longer than to read a short body.
 	clear(p.open)
 	clear(p.sites)
+	clear(p.operations)
 	clear(used(p.firstValues[:], p.values))
 	clear(used(p.firstChildren[:], p.children))
 	p.values, p.children = p.firstValues[:], p.firstChildren[:]

@@ -1,6 +1,9 @@
 package scim
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // verb is what a PATCH operation does (RFC 7644 section 3.5.2).
 type verb int
@@ -87,10 +90,11 @@ func setOperations(root *value, operations []*operation) {
 
 // operations returns the elements of Operations.
 func (r *run) operations(list *value) ([]*operation, error) {
-	block := make([]operation, len(list.children))
+	clear(r.parser.operations) // of the run before
+	r.parser.operations = slices.Grow(r.parser.operations[:0], len(list.children))[:len(list.children)]
 	operations := make([]*operation, len(list.children))
-	for i := range block {
-		o := &block[i]
+	for i := range operations {
+		o := &r.parser.operations[i]
 		operations[i] = o
 		o.element, o.index = list.children[i], i+1
 		if err := o.read(r); err != nil {

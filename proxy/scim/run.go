@@ -7,10 +7,11 @@ import (
 
 // run is the normalization of one body.
 type run struct {
-	n     *Normalizer
-	kind  Body
-	fired Set
-	sites []site
+	n      *Normalizer
+	parser *parser // has read the body
+	kind   Body
+	fired  Set
+	sites  []site
 	// present are the bits of the attributes that sites are about.
 	present uint64
 	// embedded reads JSON out of strings; nil until there is some. Its bounds are

@@ -32,7 +32,7 @@ func (n *Normalizer) NeedsResource(patch []byte) bool {
 	if err != nil {
 		return false
 	}
-	r := run{n: n, kind: Patch}
+	r := run{n: n, parser: p, kind: Patch}
 	targets, _ := r.targets(root)
 	return len(targets) > 0
 }
@@ -53,7 +53,7 @@ func (n *Normalizer) Complete(patch, resource []byte) ([]byte, Set) {
 	if err != nil || have.member("id") == nil {
 		return patch, 0 // a resource has an id (RFC 7643 section 3.1)
 	}
-	r := run{n: n, kind: Patch}
+	r := run{n: n, parser: p, kind: Patch}
 	targets, operations := r.targets(root)
 	changed := false
 	for _, t := range targets {
