@@ -160,3 +160,27 @@ func route(resource string) string {
 	}
 	return templates[2]
 }
+
+// endpoint is the template of the resource that a path is about, as a backend
+// may read it: names of endpoints count whatever their case and encoding, what
+// is in front of them, such as a version, does not, nor do empty segments.
+// Rules that protect from harm go by it.
+func endpoint(resource string) string {
+	var segments []string
+	for segment := range strings.SplitSeq(resource, "/") {
+		if decoded, err := url.PathUnescape(segment); err == nil && decoded != "" {
+			segments = append(segments, decoded)
+		}
+	}
+	for i, segment := range segments {
+		for name, templates := range routes {
+			if strings.EqualFold(segment, name) {
+				return templates[min(len(segments)-1-i, len(templates)-1)]
+			}
+		}
+	}
+	if len(segments) == 0 {
+		return "/"
+	}
+	return otherRoute[min(len(segments), len(otherRoute))-1]
+}

@@ -221,3 +221,33 @@ func FuzzBearer(f *testing.F) {
 		}
 	})
 }
+
+func TestEndpoint(t *testing.T) {
+	for resource, want := range map[string]string{
+		"": "/", "/": "/", "/Users": "/Users", "/Users/": "/Users", "/Users/1": "/Users/{id}", "/Users/1/": "/Users/{id}",
+		"/v2/Groups/1": "/Groups/{id}", "/a/b/Users": "/Users", "/groups/1": "/Groups/{id}", "/%47roups/1": "/Groups/{id}",
+		"/Groups//1": "/Groups/{id}", "/Groups/1//": "/Groups/{id}", "/Groups/Users": "/Groups/{id}", "/Users/1/x/y": "/Users/{id}/{more}",
+		"/Me": "/Me", "/Users/.search": "/Users/{id}", "/Bulk": "/Bulk", "/v2/Bulk": "/Bulk",
+		"/Devices": "/{other}", "/Devices/1": "/{other}/{id}", "/Devices/1/2/3": "/{other}/{id}/{more}",
+	} {
+		if got := endpoint(resource); got != want {
+			t.Errorf("%q: got %q, want %q", resource, got, want)
+		}
+	}
+}
+
+func TestIsJSON(t *testing.T) {
+	for _, contentType := range [][]string{
+		nil, {""}, {"application/scim+json"}, {"Application/JSON; charset=utf-8"}, {"text/json"}, {"application/json;;="},
+		{"application/scim+json, application/json"}, {"text/plain", "application/json"},
+	} {
+		if !isJSON(contentType) {
+			t.Errorf("%q is not", contentType)
+		}
+	}
+	for _, contentType := range [][]string{{"text/plain"}, {"application/jsonx"}, {"application/json-patch+json"}, {"+json"}, {"text/plain", "text/html"}} {
+		if isJSON(contentType) {
+			t.Errorf("%q is", contentType)
+		}
+	}
+}

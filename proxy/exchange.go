@@ -37,7 +37,7 @@ type exchange struct {
 
 	method   string // "" if not allowed
 	route    string
-	endpoint string // route, whether or not the path ends in a slash
+	endpoint string // what rules go by, see endpoint
 	path     string // for the backend, escaped, base path included
 	query    string // for the backend, raw
 

@@ -36,16 +36,22 @@ func (p *Proxy) bodyKind(x *exchange, r *http.Request) (kind scim.Body, concerne
 	return kind, ok && p.options.Normalizer.Concerns(kind) && isJSON(r.Header["Content-Type"])
 }
 
-// isJSON reports whether a Content-Type is one of RFC 7644 section 3.1, with any
-// parameters or broken ones. A missing one counts, too: some clients send none,
-// and their backends take it for the default.
+// isJSON reports whether a backend may take a body for JSON: one of the types in
+// Content-Type is, with any parameters or broken ones, or there is none. Some
+// clients send none, and their backends take it for the default.
 func isJSON(contentType []string) bool {
-	for _, value := range contentType {
-		if name := mediaType(value); name != "" {
-			return strings.EqualFold(name, mediaSCIM) || strings.EqualFold(name, mediaJSON)
+	named := false
+	for _, line := range contentType {
+		for value := range strings.SplitSeq(line, ",") {
+			name := strings.ToLower(mediaType(value))
+			switch name {
+			case mediaSCIM, mediaJSON, "text/json": // no patch of another kind, such as RFC 6902's
+				return true
+			}
+			named = named || name != ""
 		}
 	}
-	return true
+	return !named
 }
 
 // isEncoded reports whether a Content-Encoding names a coding that the rules

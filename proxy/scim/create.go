@@ -1,6 +1,9 @@
 package scim
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // createIDNull takes an id that is null out of the resource.
 func createIDNull(_ *run, resource *value) bool {
@@ -41,34 +44,35 @@ func (r *run) dropNulls(schema []byte, resource *value) (changed bool) {
 }
 
 // dropNullSubs takes the sub-attributes that are null out of a complex
-// attribute, and the elements with a value that is null. A $ref has a rule of
-// its own.
+// attribute, and the elements that say nothing then. A $ref has a rule of its
+// own.
 func dropNullSubs(v *value) (changed bool) {
 	switch v.kind {
 	case object:
-		if lacksValue(v) {
-			v.empty()
-			return true
-		}
 		return v.remove(func(c *child) bool { return c.value.kind == null && !isNullRef(c) })
 	case array:
 		removed := v.remove(func(c *child) bool {
 			if c.value.kind == null {
 				return true
 			}
+			valueless := isNullValue(c.value.member("value"))
 			cut := dropNullSubs(c.value)
 			changed = changed || cut
-			return cut && len(c.value.children) == 0
+			return cut && (len(c.value.children) == 0 || valueless && isLabel(c.value))
 		})
 		return removed || changed
 	}
 	return false
 }
 
-// lacksValue reports whether an object has a value that is null.
-func lacksValue(v *value) bool {
-	c := v.member("value")
-	return c != nil && c.value.kind == null
+func isNullValue(c *child) bool { return c != nil && c.value.kind == null }
+
+// isLabel reports whether an element says no more than what kind of value it
+// would be.
+func isLabel(element *value) bool {
+	return !slices.ContainsFunc(element.children, func(c child) bool {
+		return !equalFold(c.name, "type") && !equalFold(c.name, "primary")
+	})
 }
 
 // legacyURIs are schema URIs that Entra's samples hold, and what they mean.
@@ -103,10 +107,12 @@ func repairSchemas(_ *run, resource *value) (changed bool) {
 		return changed
 	}
 	list := schemas.value
+	listed := list.uris()
 	for i := range list.children {
 		v := list.children[i].value
-		if meant := meantBy(v.unquoted()); meant != "" && !list.lists(meant) {
+		if meant := meantBy(v.unquoted()); meant != "" && !listed[strings.ToLower(meant)] {
 			v.setText(text, quote(meant))
+			listed[strings.ToLower(meant)] = true
 			changed = true
 		}
 	}
@@ -116,9 +122,13 @@ func repairSchemas(_ *run, resource *value) (changed bool) {
 	return changed
 }
 
-// lists reports whether an array holds a URI.
-func (v *value) lists(uri string) bool {
-	return slices.ContainsFunc(v.children, func(c child) bool { return equalFold(c.value.unquoted(), uri) })
+// uris are the strings of an array, in lower case.
+func (v *value) uris() map[string]bool {
+	uris := make(map[string]bool, len(v.children))
+	for i := range v.children {
+		uris[strings.ToLower(string(v.children[i].value.unquoted()))] = true
+	}
+	return uris
 }
 
 // extensionSchemas adds the extensions to schemas that are in the resource but
@@ -128,15 +138,16 @@ func extensionSchemas(r *run, resource *value) (changed bool) {
 	if schemas == nil || schemas.value.kind != array {
 		return false
 	}
+	listed := schemas.value.uris()
 	for i := range resource.children {
 		c := &resource.children[i]
 		if c.value.kind != object {
 			continue
 		}
 		p := r.n.path(c.name)
-		if p.valid && p.attribute == nil && !schemas.value.lists(string(p.schema)) {
-			uri := child{value: &value{kind: text, raw: quote(p.schema)}}
-			schemas.value.children = append(schemas.value.children, uri)
+		if uri := strings.ToLower(string(p.schema)); p.valid && p.attribute == nil && !listed[uri] {
+			schemas.value.children = append(schemas.value.children, child{value: &value{kind: text, raw: quote(p.schema)}})
+			listed[uri] = true
 			changed = true
 		}
 	}

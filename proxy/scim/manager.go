@@ -59,7 +59,7 @@ func managerShape(v *value) (changed bool) {
 		v.wrap()
 		return true
 	case v.kind == object:
-		return v.remove(isNullRef) || changed
+		return v.removeFromObjects(isNullRef) || changed
 	}
 	return changed
 }

@@ -27,17 +27,21 @@ func attributeCase(r *run, s *site) bool {
 }
 
 // standardFilter returns the path's filter with the standard spelling of the
-// name that it begins with.
+// names in it.
 func (p *path) standardFilter() []byte {
-	name, rest := cutName(p.filter)
 	if p.known == nil {
 		return p.filter
 	}
-	if standard := p.known.sub(name); standard != "" && standard != string(name) {
-		return append([]byte(standard), rest...)
-	}
-	return p.filter
+	return eachWord(p.filter, func(word []byte, before [2][]byte) string {
+		if slices.ContainsFunc(operators, func(operator string) bool { return equalFold(before[1], operator) }) {
+			return "" // an operand
+		}
+		return p.known.sub(word)
+	})
 }
+
+// operators are those with an operand (RFC 7644 section 3.4.2.2).
+var operators = []string{"eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le"}
 
 // subAttributeCase does the same for the sub-attributes in a value.
 func subAttributeCase(_ *run, s *site) bool {
@@ -74,20 +78,58 @@ func primaryFilter(r *run, s *site) bool {
 // primaryLiterals replaces the strings that primary is compared with in a
 // filter.
 func primaryLiterals(filter []byte) []byte {
-	var words [2][]byte // the last two
+	return eachWord(filter, func(word []byte, before [2][]byte) string {
+		if equalFold(before[0], "primary") && isComparison(before[1]) && len(word) > 1 && word[0] == '"' {
+			return boolean(word[1 : len(word)-1])
+		}
+		return ""
+	})
+}
+
+// isComparison reports whether a word compares for equality.
+func isComparison(word []byte) bool { return equalFold(word, "eq") || equalFold(word, "ne") }
+
+// eachWord calls replace with each word of a filter and the two before it, and
+// returns the filter with what it returns instead, if that is not "".
+func eachWord(filter []byte, replace func(word []byte, before [2][]byte) string) []byte {
+	var out []byte // nil while nothing was replaced
+	var before [2][]byte
 	for at := 0; at < len(filter); {
 		word := filter[at : at+wordEnd(filter[at:])]
-		literal, ok := boolean(word)
-		if ok && equalFold(words[0], "primary") && (equalFold(words[1], "eq") || equalFold(words[1], "ne")) {
-			filter = slices.Concat(filter[:at], []byte(literal), filter[at+len(word):])
-			word = filter[at : at+len(literal)]
+		by := replace(word, before)
+		if by != "" && by != string(word) && out == nil {
+			out = append(make([]byte, 0, len(filter)), filter[:at]...)
+		}
+		switch {
+		case out == nil:
+		case by != "":
+			out = append(out, by...)
+		default:
+			out = append(out, word...)
 		}
 		if word[0] != ' ' && word[0] != '\t' {
-			words = [2][]byte{words[1], word}
+			before = [2][]byte{before[1], word}
 		}
 		at += len(word)
 	}
-	return filter
+	if out == nil {
+		return filter
+	}
+	return out
+}
+
+// isFilter reports whether a filter compares something, or asks for presence.
+func isFilter(filter []byte) bool {
+	var words [2][]byte // the last two
+	count := 0
+	eachWord(filter, func(word []byte, _ [2][]byte) string {
+		if word[0] != ' ' && word[0] != '\t' && word[0] != '(' && word[0] != ')' {
+			words = [2][]byte{words[1], word}
+			count++
+		}
+		return ""
+	})
+	return count > 2 || count == 2 && equalFold(words[1], "pr")
 }
 
 // wordEnd returns the end of the string, the run of blanks, the parenthesis or
@@ -115,17 +157,15 @@ func wordEnd(text []byte) int {
 	return len(text)
 }
 
-// boolean returns the boolean that a JSON string spells, whatever its case.
-func boolean(quoted []byte) (literal string, ok bool) {
-	if len(quoted) < 2 || quoted[0] != '"' {
-		return "", false
-	}
+// boolean returns the boolean that a text spells, whatever its case; "" if it
+// does not.
+func boolean(text []byte) string {
 	for _, literal := range []string{"true", "false"} {
-		if equalFold(quoted[1:len(quoted)-1], literal) {
-			return literal, true
+		if equalFold(text, literal) {
+			return literal
 		}
 	}
-	return "", false
+	return ""
 }
 
 // renameTo gives the parts of the site's name other texts, and reports whether

@@ -106,8 +106,11 @@ func (n *Normalizer) Request(kind Body, body []byte) ([]byte, Set, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	if r.fired == 0 {
+	switch {
+	case r.fired == 0:
 		return body, 0, nil
+	case p.count > maxValues/8 && root.count() > maxValues: // no rule makes 8 of one
+		return nil, 0, fmt.Errorf("%w: found a body that rules would make more than %d values of", ErrSyntax, maxValues)
 	}
 	return splice(body, root, end), r.fired, nil
 }

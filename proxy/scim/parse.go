@@ -51,6 +51,7 @@ func newParser() *parser {
 // reset makes the parser ready for another body, and forgets the last one.
 func (p *parser) reset() {
 	p.body, p.buffer, p.count = nil, bytes.Buffer{}, 0
+	p.decoder.Reset(&p.buffer)
 	if cap(p.open) > 2*block {
 		p.open = nil
 	}

@@ -211,11 +211,14 @@ func (o *operation) dropValue() {
 	o.element.value.remove(func(c *child) bool { return equalFold(c.name, "value") })
 }
 
-// clone returns a new operation that does the same to another path.
-func (o *operation) clone(r *run, to []byte, v *value) *operation {
-	object := *o.element.value
-	object.children = append([]child(nil), object.children...)
-	n := &operation{element: child{value: &object}, index: o.index, verb: o.verb}
+// another returns a new operation that does the same to another path. Members
+// that nobody knows stay with the first.
+func (o *operation) another(r *run, to []byte, v *value) *operation {
+	object := &value{kind: object, children: []child{newMember([]byte(`"op"`), o.element.value.member("op").value)}}
+	if v != nil {
+		object.children = append(object.children, newMember([]byte(`"value"`), v))
+	}
+	n := &operation{element: child{value: object}, index: o.index, verb: o.verb}
 	n.become(r, to, v)
 	return n
 }
@@ -237,7 +240,7 @@ func (o *operation) become(r *run, to []byte, v *value) {
 func (r *run) renameMembers(root *value, operations []*operation) bool {
 	changed := canonical(root, messageNames)
 	for _, o := range operations {
-		if canonical(o.element.value, operationNames[:]) {
+		if o.verb != other && canonical(o.element.value, operationNames[:]) {
 			changed = true
 		}
 	}

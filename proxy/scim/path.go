@@ -61,7 +61,7 @@ func (n *Normalizer) pathIn(schema, text []byte) path {
 	}
 	if len(rest) > 0 && rest[0] == '[' {
 		end := filterEnd(rest)
-		if end < 0 {
+		if end < 0 || !isFilter(rest[1:end]) {
 			return path{text: text}
 		}
 		p.filter, rest = rest[1:end], rest[end+1:]
@@ -217,6 +217,19 @@ func (p *path) isOneOf(customs []custom, sub []byte) bool {
 	for i := range customs {
 		if customs[i].matches(p, sub) {
 			return true
+		}
+	}
+	return false
+}
+
+// isCustom reports whether a setting names the path's attribute, or a
+// sub-attribute of it.
+func (n *Normalizer) isCustom(p *path) bool {
+	for _, customs := range [][]custom{n.booleans, n.integers, n.multivalued} {
+		for i := range customs {
+			if customs[i].matches(p, customs[i].sub) {
+				return true
+			}
 		}
 	}
 	return false

@@ -40,7 +40,7 @@ func removeValue(r *run, o *operation) (bool, error) {
 		return false, refuseRemove("no elements", "those to remove")
 	}
 	for _, to := range paths[1:] {
-		o.more = append(o.more, o.clone(r, to, nil))
+		o.more = append(o.more, o.another(r, to, nil))
 	}
 	o.become(r, paths[0], nil)
 	return true, nil
@@ -63,10 +63,10 @@ func (r *run) literal(p *path, element *value) []byte {
 	case !p.isOneOf(r.n.multivalued, nil):
 		return nil
 	}
-	switch element.kind {
-	case text:
+	switch {
+	case element.kind == text && !isEmptyString(element): // nobody has an empty id
 		return quote(element.unquoted())
-	case number, yes, no:
+	case element.kind == number, element.kind == yes, element.kind == no:
 		return element.raw
 	}
 	return nil
@@ -86,10 +86,10 @@ func nullRemove(_ *run, o *operation) (bool, error) {
 		return false, nil
 	}
 	switch {
-	case o.path.is(activeAttribute):
+	case o.path.is(activeAttribute), o.path.attribute == nil && !isCore(o.path.schema):
 		return false, nil
-	case o.path.known == membersAttribute && o.path.filter == nil:
-		return false, fmt.Errorf("%w: found null for members, which would remove everybody; expected a list", ErrValue)
+	case o.path.attribute == nil, o.path.known == membersAttribute && o.path.filter == nil:
+		return false, fmt.Errorf("%w: found null for members, or for all attributes, which would remove everybody; expected a list", ErrValue)
 	}
 	o.setVerb(remove)
 	o.dropValue()

@@ -2,7 +2,9 @@ package scim_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -121,6 +123,47 @@ func TestNumberOfValues(t *testing.T) {
 	}
 	if _, _, err := n.Request(scim.Patch, list(1<<17+1)); !errors.Is(err, scim.ErrSyntax) || !strings.Contains(err.Error(), "more than 131072 values") {
 		t.Errorf("131073 values: %v", err)
+	}
+}
+
+// What a body makes the rules do is in proportion to its length, whatever it
+// holds.
+func TestHostileBodies(t *testing.T) {
+	n := known(t, scim.Set(everyRule))
+	repeat := func(format string, times int) string {
+		var b strings.Builder
+		for i := range times {
+			fmt.Fprintf(&b, format, i)
+		}
+		return b.String()
+	}
+	for name, test := range map[string]struct {
+		kind scim.Body
+		body string
+	}{
+		"one operation for each of many": {scim.Patch, `{"Operations":[{"op":"Remove","path":"members","x":"` + strings.Repeat("y", 48<<10) + `","value":["a"` + strings.Repeat(`,"a"`, 8000) + `]}]}`},
+		"one path for each of many":      {scim.Patch, `{"Operations":[{"op":"Add","x":"` + strings.Repeat("y", 48<<10) + `","value":{"title":"x"` + repeat(`,"a%d.b":1`, 8000) + `}}]}`},
+		"a long filter":                  {scim.Patch, `{"Operations":[{"op":"add","path":"roles[primary eq \"True\"` + strings.Repeat(` or primary eq \"True\"`, 10_000) + `].value","value":"x"}]}`},
+		"many schemas":                   {scim.Create, `{"schemas":["x"` + strings.Repeat(`,"urn:ietf:params:scim:schemas:core:2.0User"`, 10_000) + `]` + repeat(`,"urn:ietf:params:scim:schemas:extension:a%d:2.0:User":{}`, 2000) + `}`},
+		"many targets":                   {scim.Patch, `{"Operations":[{"op":"Add","path":"title","value":"x"}` + repeat(`,{"op":"Add","path":"emails[type eq \"%d\"].value","value":"x"}`, 4000) + `]}`},
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		output, fired, err := n.Request(test.kind, []byte(test.body))
+		if err != nil || fired == 0 {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if test.kind == scim.Patch {
+			n.NeedsResource(output)
+			n.Complete(output, []byte(`{"id":"1"}`))
+		}
+		runtime.ReadMemStats(&after)
+		if len(output) > 10*len(test.body) {
+			t.Errorf("%s: %d bytes became %d", name, len(test.body), len(output))
+		}
+		if cost := after.TotalAlloc - before.TotalAlloc; cost > 128<<20 {
+			t.Errorf("%s: took %d MiB of memory", name, cost>>20)
+		}
 	}
 }
 

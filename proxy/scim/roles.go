@@ -22,23 +22,43 @@ func rolesJSON(r *run, s *site) bool {
 const embeddedDepth = maxDepth - 8
 
 func (r *run) unpackRole(element *value) bool {
-	if len(element.children) != 1 || !equalFold(element.children[0].name, "value") {
-		return false
-	}
-	inner := bytes.Trim(element.children[0].value.unquoted(), " \t\r\n")
-	if len(inner) == 0 || inner[0] != '{' {
+	packed, dropsID := r.packed(element)
+	if packed == nil {
 		return false
 	}
 	if r.embedded == nil {
 		r.embedded = newParser()
 		r.embedded.maxDepth = embeddedDepth
 	}
-	role, _, err := r.embedded.parse(inner)
+	role, _, err := r.embedded.parse(packed)
 	if err != nil || !uniqueSubs(rolesAttribute, role) {
 		return false
 	}
 	*element = *role
+	if dropsID {
+		r.fired = r.fired.With(RolesDropID)
+	}
 	return true
+}
+
+// packed returns the JSON object in a string that is the only member of an
+// element, nil if there is none. An id that the next rule would drop does not
+// count: the string would then be alone for a second run only.
+func (r *run) packed(element *value) (inner []byte, dropsID bool) {
+	for i := range element.children {
+		switch c := &element.children[i]; {
+		case equalFold(c.name, "value"):
+			inner = bytes.Trim(c.value.unquoted(), " \t\r\n")
+		case equalFold(c.name, "id") && r.n.rules.Has(RolesDropID):
+			dropsID = true
+		default:
+			return nil, false
+		}
+	}
+	if len(inner) == 0 || inner[0] != '{' {
+		return nil, false
+	}
+	return inner, dropsID
 }
 
 // rolesDisplay renames displayName.

@@ -46,9 +46,9 @@ func (s *site) rename(r *run, text []byte) {
 	s.path = r.n.path(s.member.name)
 }
 
-// uncovering are the rules that delete what can keep others from acting: a role
-// in a string, for one, may have no other member beside it.
-const uncovering Set = 1<<RolesDropID | 1<<CreateRefNull | 1<<CreateNull
+// uncovering are the rules that delete what can keep others from acting: a null
+// beside a manager in an array, for one.
+const uncovering Set = 1<<CreateRefNull | 1<<CreateNull
 
 // body applies the rules that are on, until a second run would change nothing.
 func (r *run) body(root *value) error {
@@ -134,7 +134,7 @@ func (r *run) addMembers(schema []byte, resource *value) error {
 		if !p.valid {
 			continue
 		}
-		if !seen.add(&p) {
+		if !seen.add(&p, r.n.isCustom(&p)) {
 			return r.twice(&p)
 		}
 		if p.attribute == nil && c.value.kind == object {
@@ -161,13 +161,14 @@ func (r *run) addSite(s site) {
 // lacks reports whether the body has nothing for the rule.
 func (r *run) lacks(rule *step) bool { return rule.about != nil && r.present&rule.about.bit == 0 }
 
-// checkSubs refuses a value of a standard attribute in which the name of a
+// checkSubs refuses a value of an attribute that is known in which the name of a
 // sub-attribute comes twice once case is folded.
 func (r *run) checkSubs(p *path, v *value) error {
-	if p.known == nil || !p.known.complex() || p.sub != nil {
-		return nil
+	shape := p.known
+	if shape == nil && p.isOneOf(r.n.multivalued, nil) {
+		shape = &simpleValues
 	}
-	if !uniqueSubs(p.known, v) {
+	if shape != nil && shape.complex() && p.sub == nil && !uniqueSubs(shape, v) {
 		return r.twice(p)
 	}
 	return nil
@@ -199,7 +200,7 @@ func uniqueSubs(a *attribute, v *value) bool {
 }
 
 func (r *run) twice(p *path) error {
-	name := "a schema"
+	name := "a schema or a custom attribute"
 	if p.known != nil {
 		name = p.known.name
 	}
@@ -213,12 +214,12 @@ type names struct {
 }
 
 // add adds a path's name, and reports whether it is a new one. Names that
-// nobody knows are always.
-func (s *names) add(p *path) bool {
+// nobody knows, not even a setting, are always.
+func (s *names) add(p *path, isCustom bool) bool {
 	switch {
-	case p.attribute != nil && p.known == nil:
+	case p.attribute != nil && p.known == nil && !isCustom:
 		return true
-	case !p.prefixed && p.filter == nil && p.sub == nil:
+	case p.known != nil && !p.prefixed && p.filter == nil && p.sub == nil:
 		if s.whole&p.known.bit != 0 {
 			return false
 		}

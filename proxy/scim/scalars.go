@@ -150,8 +150,8 @@ func (v *value) toBoolean() bool {
 	if v.kind != text {
 		return false
 	}
-	literal, ok := boolean(v.raw)
-	if !ok {
+	literal := boolean(v.unquoted())
+	if literal == "" {
 		return false
 	}
 	v.setText(jsontext.Kind(literal[0]), []byte(literal))

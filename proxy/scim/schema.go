@@ -98,14 +98,19 @@ func attributeOf(schema, name []byte) *attribute {
 	return attributes[string(folded[:len(name)])]
 }
 
+// simpleValues is a custom attribute of which a setting says that it holds
+// several simple values, as Entra sends it.
+var simpleValues = attribute{multi: true, subs: plainSubs}
+
 // The attributes that rules name.
 var (
-	idAttribute      = coreAttributes["id"]
-	activeAttribute  = coreAttributes["active"]
-	groupsAttribute  = coreAttributes["groups"]
-	membersAttribute = coreAttributes["members"]
-	rolesAttribute   = coreAttributes["roles"]
-	managerAttribute = enterpriseAttributes["manager"]
+	idAttribute        = coreAttributes["id"]
+	activeAttribute    = coreAttributes["active"]
+	groupsAttribute    = coreAttributes["groups"]
+	addressesAttribute = coreAttributes["addresses"]
+	membersAttribute   = coreAttributes["members"]
+	rolesAttribute     = coreAttributes["roles"]
+	managerAttribute   = enterpriseAttributes["manager"]
 )
 
 func isCore(schema []byte) bool {

@@ -23,7 +23,7 @@ func pathlessSplit(r *run, o *operation) (bool, error) {
 		alone, parts = &parts[0], parts[1:]
 	}
 	for i := range parts {
-		o.more = append(o.more, o.clone(r, parts[i].name, parts[i].value))
+		o.more = append(o.more, o.another(r, parts[i].name, parts[i].value))
 	}
 	if alone != nil {
 		o.become(r, alone.name, alone.value)

@@ -50,23 +50,37 @@ func (n *Normalizer) Complete(patch, resource []byte) ([]byte, Set) {
 		return patch, 0
 	}
 	have, _, err := q.parse(resource)
-	if err != nil || have.member("id") == nil {
-		return patch, 0 // a resource has an id (RFC 7643 section 3.1)
+	if err != nil || !isResource(have) {
+		return patch, 0
 	}
 	r := run{n: n, parser: p, kind: Patch}
 	targets, operations := r.targets(root)
-	changed := false
-	for _, t := range targets {
-		if t.missingIn(have) {
-			operations = t.join(&r, operations)
-			changed = true
-		}
-	}
-	if !changed {
+	targets = slices.DeleteFunc(targets, func(t *target) bool { return !t.missingIn(have) })
+	if len(targets) == 0 {
 		return patch, 0
 	}
-	setOperations(root, operations)
+	joined := map[*operation]bool{}
+	for _, t := range targets {
+		t.join(&r)
+		for _, o := range t.operations[1:] {
+			joined[o] = true
+		}
+	}
+	setOperations(root, slices.DeleteFunc(operations, func(o *operation) bool { return joined[o] }))
 	return splice(patch, root, end), Set(0).With(MissingTarget)
+}
+
+// isResource reports whether a body is a resource: it has an id (RFC 7643
+// section 3.1), and is no list.
+func isResource(v *value) bool {
+	id := v.member("id")
+	return id != nil && len(id.value.unquoted()) > 0 && v.member("Resources") == nil
+}
+
+// targetKey tells one target from another.
+type targetKey struct {
+	attribute     uint64
+	with, operand string
 }
 
 // targets returns the targets of a PATCH, and its operations.
@@ -79,21 +93,32 @@ func (r *run) targets(root *value) (targets []*target, operations []*operation) 
 	if err != nil {
 		return nil, nil
 	}
+	known, compared := map[targetKey]*target{}, map[targetKey]bool{}
+	var disturbed uint64 // bits of the attributes
 	for _, o := range operations {
 		t := o.target()
 		if t == nil {
+			disturbed |= o.disturbs()
 			continue
 		}
-		same := func(other *target) bool { return other.same(t) }
-		if i := slices.IndexFunc(targets, same); i >= 0 {
-			targets[i].operations = append(targets[i].operations, o)
+		key := targetKey{t.attribute.bit, t.with, strings.ToLower(string(t.operand.raw))}
+		if same := known[key]; same != nil {
+			same.operations = append(same.operations, o)
 			continue
 		}
+		known[key] = t
+		compared[targetKey{attribute: t.attribute.bit, with: t.with}] = true
 		targets = append(targets, t)
 	}
-	// What another operation does to the attribute, the resource does not show.
+	for _, t := range targets {
+		for _, o := range t.operations {
+			if compared[targetKey{attribute: t.attribute.bit, with: o.path.knownSub()}] {
+				disturbed |= t.attribute.bit
+			}
+		}
+	}
 	return slices.DeleteFunc(targets, func(t *target) bool {
-		return slices.ContainsFunc(operations, func(o *operation) bool { return o.disturbs(t.attribute) })
+		return t.attribute.bit&disturbed != 0 || !t.isWhole()
 	}), operations
 }
 
@@ -108,6 +133,9 @@ func (o *operation) target() *target {
 	with, operand, ok := comparison(p.filter)
 	name := p.known.sub(with)
 	if !ok || name == "" || name == p.knownSub() {
+		return nil
+	}
+	if name == "primary" && operand.kind == text && !operand.toBoolean() || operand.kind == no {
 		return nil
 	}
 	return &target{attribute: p.known, with: name, operand: operand, operations: []*operation{o}}
@@ -129,19 +157,26 @@ func comparison(filter []byte) (with []byte, operand value, ok bool) {
 	return with, value{kind: text, raw: rest}, err == nil
 }
 
-// disturbs reports whether an operation changes which elements an attribute
-// has, or may.
-func (o *operation) disturbs(a *attribute) bool {
-	if o.verb == other {
-		return true
+// disturbs returns the bits of the attributes whose elements the operation may
+// change: what becomes of them, the resource does not show.
+func (o *operation) disturbs() (bits uint64) {
+	if o.verb == other || o.hasPath && (!o.path.valid || o.path.attribute == nil) {
+		return ^uint64(0)
 	}
-	return slices.ContainsFunc(o.sites, func(s site) bool {
-		return s.known == a && (s.filter == nil || s.sub == nil || o.verb == remove || s.member != nil || o.target() == nil)
-	})
+	for i := range o.sites {
+		if o.sites[i].known != nil {
+			bits |= o.sites[i].known.bit
+		}
+	}
+	return bits
 }
 
-func (t *target) same(as *target) bool {
-	return t.attribute == as.attribute && t.with == as.with && matches(&t.operand, &as.operand)
+// isWhole reports whether the element would be one: without a value it is none,
+// but for an address.
+func (t *target) isWhole() bool {
+	return t.attribute == addressesAttribute || slices.ContainsFunc(t.operations, func(o *operation) bool {
+		return o.path.knownSub() == "value" && !isEmptyString(o.value)
+	})
 }
 
 // missingIn reports whether a resource has no such element.
@@ -154,7 +189,7 @@ func (t *target) missingIn(resource *value) bool {
 		return false
 	}
 	for element := range c.value.objects() {
-		if with := element.member(t.with); with != nil && matches(&t.operand, with.value) {
+		if with := element.member(t.with); with != nil && t.matches(with.value) {
 			return false
 		}
 	}
@@ -163,16 +198,15 @@ func (t *target) missingIn(resource *value) bool {
 
 // matches compares as the filter would: strings without regard to case, for
 // neither type nor value is case-exact (RFC 7643 section 8.7.1).
-func matches(operand, v *value) bool {
-	if operand.kind == yes {
-		literal, ok := boolean(v.raw)
-		return v.kind == yes || ok && literal == "true"
+func (t *target) matches(v *value) bool {
+	if t.operand.kind == yes {
+		return v.kind == yes || boolean(v.unquoted()) == "true"
 	}
-	return v.kind == text && strings.EqualFold(string(operand.unquoted()), string(v.unquoted()))
+	return v.kind == text && strings.EqualFold(string(t.operand.unquoted()), string(v.unquoted()))
 }
 
-// join makes one operation of the target's, which adds the element.
-func (t *target) join(r *run, operations []*operation) []*operation {
+// join makes the target's first operation one that adds the element.
+func (t *target) join(r *run) {
 	operand := t.operand
 	element := &value{kind: object, children: []child{newMember(quote(t.with), &operand)}}
 	for _, o := range t.operations {
@@ -188,7 +222,4 @@ func (t *target) join(r *run, operations []*operation) []*operation {
 	to := path{schema: first.path.schema, prefixed: first.path.prefixed, dotted: first.path.dotted}
 	first.become(r, to.with([]byte(t.attribute.name), nil, nil), list)
 	first.setVerb(add)
-	return slices.DeleteFunc(operations, func(o *operation) bool {
-		return o != first && slices.Contains(t.operations, o)
-	})
 }

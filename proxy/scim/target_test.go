@@ -75,6 +75,35 @@ var targetCases = map[string]struct{ operations, resource, want string }{
 	"primary as a string": {
 		`{"op":"replace","path":"roles[primary eq true].value","value":"x"}`, `{"id":"1","roles":[{"primary":"True"}]}`, unchanged,
 	},
+	"primary compared with a string": {
+		`{"op":"replace","path":"roles[primary eq \"True\"].value","value":"x"}`, `{"id":"1","roles":[{"primary":false,"value":"y"}]}`,
+		`{"op":"add","path":"roles","value":[{"primary":true,"value":"x"}]}`,
+	},
+	"primary compared with a string, and there": {
+		`{"op":"replace","path":"roles[primary eq \"True\"].value","value":"x"}`, `{"id":"1","roles":[{"primary":true,"value":"y"}]}`, unchanged,
+	},
+	"primary compared with the string false": {
+		`{"op":"replace","path":"roles[primary eq \"False\"].value","value":"x"}`, `{"id":"1"}`, unchanged,
+	},
+	"another operation makes it match": {
+		`{"op":"add","path":"emails[value eq \"x\"].type","value":"work"},{"op":"add","path":"emails[type eq \"work\"].value","value":"w"}`,
+		`{"id":"1","emails":[{"value":"x"}]}`, unchanged,
+	},
+	"an element without a value": {
+		`{"op":"add","path":"emails[type eq \"work\"].primary","value":true}`, `{"id":"1"}`, unchanged,
+	},
+	"an element with an empty value": {
+		`{"op":"add","path":"emails[type eq \"work\"].value","value":""}`, `{"id":"1"}`, unchanged,
+	},
+	"another operation removes a schema": {
+		`{"op":"remove","path":"urn:ietf:params:scim:schemas:core:2.0:User"},{"op":"add","path":"emails[type eq \"work\"].value","value":"w"}`, `{"id":"1"}`, unchanged,
+	},
+	"a list instead of a resource": {
+		`{"op":"add","path":"emails[type eq \"work\"].value","value":"w"}`, `{"id":"1","Resources":[]}`, unchanged,
+	},
+	"an empty id": {
+		`{"op":"add","path":"emails[type eq \"work\"].value","value":"w"}`, `{"id":""}`, unchanged,
+	},
 	"a qualified path": {
 		`{"op":"replace","path":"urn:ietf:params:scim:schemas:core:2.0:User:emails[type eq \"work\"].value","value":"x"}`, `{"id":"1"}`,
 		`{"op":"add","path":"urn:ietf:params:scim:schemas:core:2.0:User:emails","value":[{"type":"work","value":"x"}]}`,

@@ -74,6 +74,15 @@ func (v *value) size() int {
 	return n
 }
 
+// count is the number of values that the value is, with those in it.
+func (v *value) count() int {
+	n := 1
+	for i := range v.children {
+		n += v.children[i].value.count()
+	}
+	return n
+}
+
 // unquoted returns a string's value; nil if it is no string.
 func (v *value) unquoted() []byte {
 	if v.kind != text {
@@ -167,10 +176,11 @@ func (v *value) objects() iter.Seq[*value] {
 	}
 }
 
-// removeFromObjects deletes members of the objects.
+// removeFromObjects deletes members of the objects, but not the last: an empty
+// object would say less than one that is odd.
 func (v *value) removeFromObjects(drop func(*child) bool) (changed bool) {
 	for object := range v.objects() {
-		if object.remove(drop) {
+		if len(object.children) > 1 && object.remove(drop) {
 			changed = true
 		}
 	}
