@@ -68,6 +68,9 @@ func (s *settings) checkNormalization(r *report) {
 	if r.has("NORMALIZE") {
 		return // nobody knows what is on
 	}
+	if normalizer.Rules().Has(scim.OpCase) && !normalizer.Rules().Has(scim.RemoveValue) {
+		r.warnings = append(r.warnings, `NORMALIZE turns op-case on, but not remove-value: a backend that refused "Remove" may take "remove" with a value for a removal of everybody`)
+	}
 	for _, each := range s.nameSettings() {
 		if len(each.names) > 0 && !each.used(normalizer) {
 			r.warnings = append(r.warnings, each.setting+" is set, but NORMALIZE "+each.unused)

@@ -205,6 +205,7 @@ func TestNamesThatNoRuleUsesAreWarnedOf(t *testing.T) {
 	boolean := "BOOLEAN_ATTRIBUTES is set, but NORMALIZE does not turn the rule custom-boolean on"
 	integer := "INTEGER_ATTRIBUTES is set, but NORMALIZE does not turn the rule custom-integer on"
 	multivalued := "MULTIVALUED_ATTRIBUTES is set, but NORMALIZE turns neither the rule custom-multivalued nor remove-value on"
+	armed := `NORMALIZE turns op-case on, but not remove-value: a backend that refused "Remove" may take "remove" with a value for a removal of everybody`
 	schemas := "EXTENSION_SCHEMAS is set, but NORMALIZE turns no rule for request bodies on"
 	for rules, want := range map[string][]string{
 		"none":                                  {schemas, boolean, integer, multivalued},
@@ -217,7 +218,8 @@ func TestNamesThatNoRuleUsesAreWarnedOf(t *testing.T) {
 		"custom-multivalued":                    {boolean, integer},
 		"remove-value":                          {boolean, integer},
 		"all,-custom-multivalued":               nil,
-		"all,-custom-multivalued,-remove-value": {multivalued},
+		"all,-custom-multivalued,-remove-value": {armed, multivalued},
+		"op-case":                               {armed, boolean, integer, multivalued},
 		"missing-target":                        {boolean, integer, multivalued},
 		"content-type-json":                     {schemas, boolean, integer, multivalued},
 		"all":                                   nil,
