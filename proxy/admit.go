@@ -173,14 +173,25 @@ func endpoint(resource string) string {
 		}
 	}
 	for i, segment := range segments {
-		for name, templates := range routes {
-			if strings.EqualFold(segment, name) {
-				return templates[min(len(segments)-1-i, len(templates)-1)]
-			}
+		if templates, ok := templatesOf(segment); ok {
+			return templates[min(len(segments)-1-i, len(templates)-1)]
 		}
 	}
 	if len(segments) == 0 {
 		return "/"
 	}
 	return otherRoute[min(len(segments), len(otherRoute))-1]
+}
+
+// templatesOf finds the endpoint of a name, whatever its case.
+func templatesOf(name string) ([3]string, bool) {
+	if templates, ok := routes[name]; ok {
+		return templates, true
+	}
+	for known, templates := range routes {
+		if strings.EqualFold(name, known) {
+			return templates, true
+		}
+	}
+	return [3]string{}, false
 }

@@ -180,7 +180,9 @@ func (p *Proxy) admit(ctx context.Context, x *exchange, r *http.Request) error {
 		return err
 	}
 	x.route, x.path = route(resource), p.basePath+resource
-	x.endpoint = endpoint(resource)
+	if x.endpoint = x.route; p.options.Normalizer.Rules() != 0 {
+		x.endpoint = endpoint(resource)
+	}
 	accepted, err := x.secret(ctx, p.options.Inbound)
 	if err != nil {
 		return err

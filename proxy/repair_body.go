@@ -71,7 +71,7 @@ func (p *Proxy) createdLocation(x *exchange, answer *scim.AnswerReader) string {
 	switch {
 	case isHeaderURL(location):
 		return location
-	case id == "", id == ".", id == "..", x.method != http.MethodPost, !x.isCollection():
+	case id == "", id == ".", id == "..", !x.isCollection():
 		return ""
 	}
 	collection := strings.TrimSuffix(strings.TrimPrefix(x.path, p.basePath), "/")

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"example.com/entra-scim-proxy/proxy"
 )
 
 const (
@@ -230,6 +232,17 @@ func TestResponseRules(t *testing.T) {
 				t.Errorf("fired: %q, want %q", fired, want)
 			}
 		})
+	}
+}
+
+// The rule needs a public URL.
+func TestLocationWithoutAPublicURL(t *testing.T) {
+	n := normalizer(t, "location,response-active")
+	r := reply{201, `{"id":"1","active":"true","meta":{"location":"/Users/1"}}`, []string{"Content-Type: " + scimType, "Location: /v2/Users/1"}}
+	w := newWorld(t, setup{base: "/v2", answer: r.handler, options: func(o *proxy.Options) { o.Normalizer = n }})
+	got := w.call(t, "POST", "/scim/Users", "{}")
+	if got.Header.Get("Location") != "/v2/Users/1" || got.body != `{"id":"1","active":true,"meta":{"location":"/Users/1"}}` || w.rulesFired(t) != "response-active" {
+		t.Errorf("%v %s", got.Header, got.body)
 	}
 }
 

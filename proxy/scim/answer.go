@@ -207,11 +207,12 @@ func (a *AnswerReader) work() {
 			r.token()
 			a.passing = r.level == 0
 		case foundEnd:
-			if a.ended != nil {
+			switch {
+			case len(r.scan.window)-r.scan.end > a.token:
+				a.giveUp(ErrToken) // first: that the end is known already is chance
+			case a.ended != nil:
 				a.giveUp(nil)
-			} else if len(r.scan.window)-r.scan.end > a.token {
-				a.giveUp(ErrToken)
-			} else {
+			default:
 				r.settle(r.scan.end)
 				return
 			}

@@ -33,7 +33,7 @@ var answerSeeds = []string{
 	"\ufeff{\"active\":\"true\"} \n{\"active\":\"true\"}", `[{"active":"true"}]`, `"active"`, ``, `{"active":"true"`, `{"id":"1","members"}`, `{"id":"1","members":[ }`,
 	"{\"displayName\":\"\xff\",\"\xff\":1,\"active\":\"true\"}", `{"meta":{"location":"\/Users\/\ud800"}}`, `{"members":[1]x`, `{"members":[1],,"a":1}`,
 	`{"Resources":null,,"a":1}`, `{"Resources":{"x":{"active":"true"}},"meta":["location"],"schemas":{"x":"urn:ietf:params:scim:api:messages:2.0:ListResponse"},"Resources":null}`,
-	`{"memBers":[],"00":"0","" "0000`, `{"x":"` + strings.Repeat("x", 100) + `","active":"true"}`,
+	`{"memBers":[],"00":"0","" "0000`, `{"active":"true","x":"tru`, `{"x":"` + strings.Repeat("x", 100) + `","active":"true"}`,
 }
 
 // answer reads a body through the rules.

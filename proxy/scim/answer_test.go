@@ -307,13 +307,15 @@ func (f failing) Read([]byte) (int, error) { return 0, f.err }
 func TestHoldLimit(t *testing.T) {
 	for _, size := range []int{scim.HoldLimit, scim.HoldLimit + 1} {
 		in := `{"active":"true","x":"` + strings.Repeat("x", size-len(`{"active":"true","x":""}`)) + `"}`
-		reader := scim.NewAnswerReader(strings.NewReader(in), scim.Answer{Rules: scim.AnswerRules})
-		reader.Hold()
-		if known := reader.Length() == int64(size-len(`""`)); known != (size <= scim.HoldLimit) || !known && reader.Length() != -1 {
-			t.Errorf("%d bytes: length %d", size, reader.Length())
-		}
-		if out, err := io.ReadAll(reader); err != nil || len(out) != size-len(`""`) {
-			t.Errorf("%d bytes: %d, %v", size, len(out), err)
+		for _, source := range []io.Reader{strings.NewReader(in), iotest.DataErrReader(strings.NewReader(in))} {
+			reader := scim.NewAnswerReader(source, scim.Answer{Rules: scim.AnswerRules})
+			reader.Hold()
+			if known := reader.Length() == int64(size-len(`""`)); known != (size <= scim.HoldLimit) || !known && reader.Length() != -1 {
+				t.Errorf("%d bytes: length %d", size, reader.Length())
+			}
+			if out, err := io.ReadAll(reader); err != nil || len(out) != size-len(`""`) {
+				t.Errorf("%d bytes: %d, %v", size, len(out), err)
+			}
 		}
 	}
 }
