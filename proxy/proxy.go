@@ -206,8 +206,9 @@ func (p *Proxy) rewrite(r *httputil.ProxyRequest) {
 	r.Out.Header.Set("User-Agent", p.options.UserAgent)
 	r.Out.Trailer = nil
 	if p.options.Normalizer.Rules()&readingRules != 0 {
-		// Or the backend may send what they cannot read.
-		r.Out.Header.Del("Accept-Encoding")
+		// Or the backend may send what they cannot read. Absent, the header would
+		// mean any coding (RFC 9110 section 12.5.3).
+		r.Out.Header.Set("Accept-Encoding", "identity")
 	}
 	r.Out.Body = x.body.outgoing()
 	if x.body.held != nil {

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 
+	"go.uber.org/zap"
+
 	"example.com/entra-scim-proxy/proxy/scim"
 )
 
@@ -38,10 +40,13 @@ func (p *Proxy) repair(x *exchange, response *http.Response) {
 		rules &^= 1 << scim.Location
 	}
 	if rules == 0 || !isRepairable(x, response) {
+		if rules.Has(scim.ExcludedMembers) && isEncoded(response.Header["Content-Encoding"]) && scim.ExcludesMembers(x.query) {
+			x.level, x.cause = zap.WarnLevel, "the answer is encoded, though the proxy asked for it plain, and members may be in it"
+		}
 		return
 	}
 	switch {
-	case rules.Has(scim.FilterNotFound) && isFilterNotFound(x, response):
+	case rules.Has(scim.FilterNotFound) && p.isFilterNotFound(x, response):
 		answerEmptyList(response)
 		x.fire(scim.FilterNotFound)
 		return
@@ -72,20 +77,31 @@ func isRepairable(x *exchange, response *http.Response) bool {
 
 // isCollection reports whether the call is about a collection of resources, or
 // what looks like one: a path of one segment.
-func (x *exchange) isCollection() bool {
-	switch x.endpoint {
-	case "/", "/Me", "/Bulk", "/.search", "/ServiceProviderConfig":
-		return false
+func (p *Proxy) isCollection(x *exchange) bool {
+	// The backend's own path counts, too: its base may end in an endpoint, and
+	// what looks like a collection be a resource.
+	switch endpoint(x.path) {
+	case "/Users", "/Groups":
+	default:
+		if !strings.HasPrefix(endpoint(x.path), otherRoute[0]) {
+			return false
+		}
 	}
-	return strings.Count(x.endpoint, "/") == 1
+	return !strings.Contains(p.resource(x), "/")
+}
+
+// resource is the path that the client asked for, below the public one, without
+// slashes around it.
+func (p *Proxy) resource(x *exchange) string {
+	return strings.Trim(strings.TrimPrefix(x.path, p.basePath), "/")
 }
 
 // isFilterNotFound reports whether the backend says of a filtered collection
 // that it does not exist, where it means that nothing matches. Without a SCIM
 // Error it may be that there is no such service: as an empty list, that would
 // make Entra create everybody anew.
-func isFilterNotFound(x *exchange, response *http.Response) bool {
-	if response.StatusCode != http.StatusNotFound || x.method != http.MethodGet || !x.isCollection() {
+func (p *Proxy) isFilterNotFound(x *exchange, response *http.Response) bool {
+	if response.StatusCode != http.StatusNotFound || x.method != http.MethodGet || !p.isCollection(x) {
 		return false
 	}
 	query, err := url.ParseQuery(x.query)
@@ -103,16 +119,12 @@ func answerEmptyList(response *http.Response) {
 }
 
 // isHTMLError reports whether an error comes as a page for people, or as any
-// other markup: a gateway's, often, and with any type.
+// other markup: a gateway's, often, and with any type, JSON's among them.
 func isHTMLError(response *http.Response) bool {
 	if response.StatusCode < http.StatusBadRequest {
 		return false
 	}
-	name := strings.ToLower(mediaType(response.Header.Get("Content-Type")))
-	if name != "" && isJSONType(name) {
-		return false
-	}
-	first := firstByte(response)
+	name, first := strings.ToLower(mediaType(response.Header.Get("Content-Type"))), firstByte(response)
 	if name == "text/html" || name == "application/xhtml+xml" {
 		// PHP's default type is HTML, whatever the script writes.
 		return first != 0 && first != '{' && first != '['
@@ -123,7 +135,7 @@ func isHTMLError(response *http.Response) bool {
 func answerHTMLError(x *exchange, response *http.Response) {
 	body, err := json.Marshal(scimError{
 		Schemas: []string{errorSchema}, Status: strconv.Itoa(response.StatusCode),
-		Detail: "The identity backend answered with an HTML page instead of a SCIM Error. Request id: " + x.id,
+		Detail: "The identity backend answered with a page instead of a SCIM Error. Request id: " + x.id,
 	})
 	if err != nil {
 		panic(err) // it is made of strings

@@ -17,13 +17,16 @@ import (
 // they cannot is not parsed.
 func bodyRules(x *exchange, response *http.Response, rules scim.Set) scim.Set {
 	name := mediaType(response.Header.Get("Content-Type"))
-	if response.StatusCode >= http.StatusMultipleChoices || response.ContentLength == 0 ||
-		x.endpoint == "/Bulk" || name != "" && !isJSONType(name) {
+	if response.StatusCode >= http.StatusMultipleChoices || response.ContentLength == 0 || x.endpoint == "/Bulk" {
 		return 0
 	}
 	rules &= scim.AnswerRules
 	if rules.Has(scim.ExcludedMembers) && !scim.ExcludesMembers(x.query) {
 		rules &^= 1 << scim.ExcludedMembers
+	}
+	if name != "" && !isJSONType(name) {
+		// Whatever it is called: a client that reads it as JSON must not see them.
+		return rules & (1 << scim.ExcludedMembers)
 	}
 	// RFC 7644 sections 3.4.2 and 3.4.3 say what is answered with a list.
 	if isSearch := strings.HasSuffix(x.path, "/.search"); !isSearch && strings.Count(x.endpoint, "/") > 1 {
@@ -71,21 +74,24 @@ func (p *Proxy) createdLocation(x *exchange, answer *scim.AnswerReader) string {
 	switch {
 	case isHeaderURL(location):
 		return location
-	case id == "", id == ".", id == "..", !x.isCollection():
-		return ""
+	case id == "", !plainSegment(url.PathEscape(id)), strings.Count(x.endpoint, "/") != 1, strings.HasSuffix(x.path, "/.search"):
+		return "" // or the proxy would refuse the URL
 	}
-	collection := strings.TrimSuffix(strings.TrimPrefix(x.path, p.basePath), "/")
-	return p.options.publicBase() + collection + "/" + url.PathEscape(id)
+	return p.options.publicBase() + "/" + p.resource(x) + "/" + url.PathEscape(id)
 }
 
-// isHeaderURL reports whether a URL is made of what a URL and a header may hold.
+// isHeaderURL reports whether a text is an absolute URL, and made of what a
+// header may hold.
 func isHeaderURL(location string) bool {
+	if parsed, err := url.Parse(location); err != nil || parsed.Host == "" || parsed.Scheme != "https" && parsed.Scheme != "http" {
+		return false
+	}
 	for i := range len(location) {
 		if location[i] <= ' ' || location[i] >= 0x7f {
 			return false
 		}
 	}
-	return location != ""
+	return true
 }
 
 // repairedBody is the backend's body with the rules applied to it.

@@ -149,7 +149,9 @@ func TestResponseRules(t *testing.T) {
 		"members of an error": {"excluded-members", "GET /scim/Groups/1?excludedAttributes=members",
 			reply{404, `{"members":[]}`, []string{scim}}, 0, "", "", false},
 		"members of another type": {"excluded-members", "GET /scim/Groups/1?excludedAttributes=members",
-			reply{0, `{"members":[]}`, []string{"Content-Type: text/plain"}}, 0, "", "", false},
+			reply{0, `{"members":[]}`, []string{"Content-Type: text/plain"}}, 0, `{}`, "Content-Type: text/plain", true},
+		"no members in what is no JSON": {"excluded-members", "GET /scim/Groups/1?excludedAttributes=members",
+			reply{0, `members`, []string{"Content-Type: text/plain"}}, 0, "", "Content-Type: text/plain", false},
 
 		"filter without a match": {"filter-not-found", "GET /scim/Users?filter=userName+eq+%22a%22",
 			reply{404, scimNotFound, []string{scim, `Etag: "1"`, "Last-Modified: Mon, 02 Nov 2026 10:00:00 GMT", "Retry-After: 1", "Location: /x", "RateLimit: 5"}}, 200, noMatches, "RateLimit: 5", true},
@@ -161,6 +163,7 @@ func TestResponseRules(t *testing.T) {
 		"empty filter":                    {"filter-not-found", "GET /scim/Users?filter=+&startIndex=1", reply{404, scimNotFound, []string{scim}}, 0, "", "", false},
 		"no filter":                       {"filter-not-found", "GET /scim/Users?x=filter", reply{404, scimNotFound, []string{scim}}, 0, "", "", false},
 		"filter on a resource":            {"filter-not-found", "GET /scim/Users/1?filter=a", reply{404, scimNotFound, []string{scim}}, 0, "", "", false},
+		"filter below another path":       {"filter-not-found", "GET /scim/v2/Users?filter=a", reply{404, scimNotFound, []string{scim}}, 0, "", "", false},
 		"filter on what is no collection": {"filter-not-found", "GET /scim/Me?filter=a", reply{404, scimNotFound, []string{scim}}, 0, "", "", false},
 		"filter in a POST":                {"filter-not-found", "POST /scim/Users?filter=a", reply{404, scimNotFound, []string{scim}}, 0, "", "", false},
 
@@ -188,21 +191,24 @@ func TestResponseRules(t *testing.T) {
 		"HTML as text":                {"html-error", "GET /scim/Users", reply{400, "<", []string{"Content-Type: text/plain", `Etag: "1"`}}, 0, "SCIM", "Etag: ", true},
 		"HTML of a success":           {"html-error", "GET /scim/Users", reply{200, "<html>", []string{html}}, 0, "", "", false},
 		"JSON as HTML":                {"html-error", "GET /scim/Users", reply{404, scimNotFound, []string{html}}, 0, "", "Content-Type: text/html; charset=utf-8", false},
-		"HTML as JSON":                {"html-error", "GET /scim/Users", reply{404, "<html>", []string{jsonType}}, 0, "", "", false},
+		"HTML as JSON":                {"html-error", "GET /scim/Users", reply{404, "<html>", []string{jsonType}}, 0, "SCIM", "Content-Type: application/scim+json", true},
 		"plain text":                  {"html-error", "GET /scim/Users", reply{404, "no <b>such</b> user", []string{"Content-Type: text/plain"}}, 0, "", "", false},
 		"no page":                     {"html-error", "GET /scim/Users", reply{404, "", []string{html}}, 0, "", "Content-Type: text/html; charset=utf-8", false},
 		"a SCIM Error stays as it is": {"html-error", "GET /scim/Users", reply{404, scimNotFound, []string{scim, `Etag: "1"`}}, 0, "", `Etag: "1"`, false},
 
-		"Location":                {"location", "POST /scim/Users", reply{201, `{}`, []string{scim, "Location: https://scim.corp.example.com/v2/Users/1"}}, 0, "", "Location: https://scim.example.com/scim/Users/1", true},
-		"relative Location":       {"location", "PUT /scim/Users/1", reply{200, "", []string{"Location: /v2/Users/1"}}, 0, "", "Location: https://scim.example.com/scim/Users/1", true},
-		"Location elsewhere":      {"location", "POST /scim/Users", reply{201, `{"id":"1"}`, []string{scim, "Location: https://scim.corp.example.com/v20/Users/1"}}, 0, "", "Location: https://scim.corp.example.com/v20/Users/1", false},
-		"meta.location":           {"location", "GET /scim/Users/1", reply{0, `{"meta":{"location":"/Users/1"}}`, []string{scim, `Etag: "1"`}}, 0, `{"meta":{"location":"https://scim.example.com/scim/Users/1"}}`, "Etag: ", true},
-		"Location from meta":      {"location", "POST /scim/Users", reply{201, `{"id":"1","meta":{"location":"https://elsewhere.example.com/1"}}`, []string{scim, `Etag: "1"`}}, 0, "", "Location: https://elsewhere.example.com/1", true},
-		"Location from id":        {"location", "POST /scim/Users/", reply{201, `{"id":"a b/\u00fc"}`, []string{scim}}, 0, "", "Location: https://scim.example.com/scim/Users/a%20b%2F%C3%BC", true},
-		"Location from neither":   {"location", "POST /scim/Users", reply{201, `{"id":"..","meta":{"location":"a b"}}`, []string{scim}}, 0, `{"id":"..","meta":{"location":"https://scim.example.com/scim/a b"}}`, "Location: ", true},
-		"Location of no creation": {"location", "POST /scim/Users", reply{200, `{"id":"1"}`, []string{scim}}, 0, "", "Location: ", false},
-		"Location of no JSON":     {"location", "POST /scim/Users", reply{201, `{"id":"1"`, []string{scim}}, 0, "", "Location: ", false},
-		"Location by PUT":         {"location", "PUT /scim/Users/1", reply{201, `{"id":"1"}`, []string{scim}}, 0, "", "Location: ", false},
+		"Location":                             {"location", "POST /scim/Users", reply{201, `{}`, []string{scim, "Location: https://scim.corp.example.com/v2/Users/1"}}, 0, "", "Location: https://scim.example.com/scim/Users/1", true},
+		"relative Location":                    {"location", "PUT /scim/Users/1", reply{200, "", []string{"Location: /v2/Users/1"}}, 0, "", "Location: https://scim.example.com/scim/Users/1", true},
+		"Location elsewhere":                   {"location", "POST /scim/Users", reply{201, `{"id":"1"}`, []string{scim, "Location: https://scim.corp.example.com/v20/Users/1"}}, 0, "", "Location: https://scim.corp.example.com/v20/Users/1", false},
+		"meta.location":                        {"location", "GET /scim/Users/1", reply{0, `{"meta":{"location":"/Users/1"}}`, []string{scim, `Etag: "1"`}}, 0, `{"meta":{"location":"https://scim.example.com/scim/Users/1"}}`, "Etag: ", true},
+		"Location from meta":                   {"location", "POST /scim/Users", reply{201, `{"id":"1","meta":{"location":"https://elsewhere.example.com/1"}}`, []string{scim, `Etag: "1"`}}, 0, "", "Location: https://elsewhere.example.com/1", true},
+		"Location from id":                     {"location", "POST /scim/Users/", reply{201, `{"id":"a b\u00fc"}`, []string{scim}}, 0, "", "Location: https://scim.example.com/scim/Users/a%20b%C3%BC", true},
+		"Location behind a version":            {"location", "POST /scim/v3/Users", reply{201, `{"id":"1"}`, []string{scim}}, 0, "", "Location: https://scim.example.com/scim/v3/Users/1", true},
+		"Location that the proxy would refuse": {"location", "POST /scim/Users", reply{201, `{"id":"a/b"}`, []string{scim}}, 0, "", "Location: ", false},
+		"Location from a relative one":         {"location", "POST /scim/Users", reply{201, `{"meta":{"location":"../x"},"id":"1"}`, []string{scim}}, 0, "", "Location: https://scim.example.com/scim/Users/1", true},
+		"Location from neither":                {"location", "POST /scim/Users", reply{201, `{"id":"..","meta":{"location":"a b"}}`, []string{scim}}, 0, `{"id":"..","meta":{"location":"https://scim.example.com/scim/a b"}}`, "Location: ", true},
+		"Location of no creation":              {"location", "POST /scim/Users", reply{200, `{"id":"1"}`, []string{scim}}, 0, "", "Location: ", false},
+		"Location of no JSON":                  {"location", "POST /scim/Users", reply{201, `{"id":"1"`, []string{scim}}, 0, "", "Location: ", false},
+		"Location by PUT":                      {"location", "PUT /scim/Users/1", reply{201, `{"id":"1"}`, []string{scim}}, 0, "", "Location: ", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, w := test.reply.ask(t, test.rules, test.line)
@@ -318,7 +324,8 @@ func TestUnreadableAnswersPassUntouched(t *testing.T) {
 func TestAcceptEncodingIsKeptFromTheBackend(t *testing.T) {
 	for rules, want := range map[string]string{
 		"none": "gzip, br", "response-type": "gzip, br", "active": "gzip, br",
-		"excluded-members": "", "filter-not-found": "", "resources-array": "", "response-manager": "", "response-active": "", "html-error": "", "location": "",
+		"excluded-members": "identity", "filter-not-found": "identity", "resources-array": "identity", "response-manager": "identity",
+		"response-active": "identity", "html-error": "identity", "location": "identity",
 	} {
 		w := newWorld(t, setup{options: normalizing(t, rules)})
 		w.call(t, "GET", "/scim/Users", "", "Accept-Encoding: gzip, br")

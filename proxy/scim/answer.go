@@ -24,6 +24,9 @@ var (
 	// ErrToken is the reason why the rest of an answer passes as it came: a
 	// token of over 1 MiB, or objects and arrays nested deeper than 64.
 	ErrToken = errors.New("the answer holds a token over 1 MiB, or nests deeper than 64, and its rest passed as it came")
+	// ErrNotJSON is the reason why the rule [ExcludedMembers] could not act on
+	// what was left of an answer.
+	ErrNotJSON = errors.New("the answer is not JSON, so that its rest passed as it came, and members may be in it")
 	// ErrMembers breaks an answer off: the rule [ExcludedMembers] had removed
 	// part of an attribute whose end cannot be found, and what is left of the
 	// answer means something else without it.
@@ -141,7 +144,7 @@ func (a *AnswerReader) Created() (location, id string) { return a.repair.locatio
 func (a *AnswerReader) Fired() Set { return a.repair.fired }
 
 // Warning returns why the rules stopped to act on what was read so far:
-// [ErrToken], or nil.
+// [ErrToken], [ErrNotJSON], or nil.
 func (a *AnswerReader) Warning() error { return a.warning }
 
 // Read returns repaired bytes as soon as there are some. It fails with what the
@@ -187,7 +190,7 @@ func (a *AnswerReader) deliver(p []byte) int {
 
 // fill reads once into the window, which becomes no longer than limit.
 func (a *AnswerReader) fill(limit int) {
-	if !a.held {
+	if !a.held && a.repair.done > 0 {
 		a.repair.compact()
 	}
 	window := a.repair.scan.window
@@ -217,11 +220,20 @@ func (a *AnswerReader) work() {
 				return
 			}
 		case foundInvalid:
-			a.giveUp(nil)
+			a.giveUp(a.invalid())
 		case foundDeep:
 			a.giveUp(ErrToken)
 		}
 	}
+}
+
+// invalid is what there is to say of a body that is not JSON: for most rules,
+// nothing.
+func (a *AnswerReader) invalid() error {
+	if a.repair.rules.Has(ExcludedMembers) {
+		return ErrNotJSON
+	}
+	return nil
 }
 
 // giveUp lets the rest pass as it came; all of it, if nothing went out yet.
@@ -230,10 +242,12 @@ func (a *AnswerReader) giveUp(warning error) {
 	switch {
 	case a.held:
 		r.undo()
-	case r.cutting, warning != nil && r.frames[r.level].orphan:
+	case r.cutting, r.frames[r.level].orphan:
 		// The rest could even be JSON without what was before it: {"id":"1"}, of
-		// {"id":"1","members"}.
-		a.failed = ErrMembers
+		// {"id":"1","members"} and of {"members":[]"id":"1"}.
+		if a.failed = ErrMembers; a.ended != nil && !errors.Is(a.ended, io.EOF) {
+			a.failed = a.ended
+		}
 		return
 	}
 	r.pending = nil

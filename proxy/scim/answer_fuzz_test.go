@@ -58,6 +58,7 @@ func FuzzAnswer(f *testing.F) {
 		f.Add(everyRule, byte(0), byte(200), seed)
 		f.Add(everyRule, byte(len(seed)-1), byte(200), seed) // the whole, and not known to be
 	}
+	f.Add(everyRule, byte(3), byte(8), `{"a":0,"0000000`) // a token that is too long by one, and the end
 	f.Fuzz(func(t *testing.T, rules uint64, hold, token byte, body string) {
 		checkAnswer(t, scim.Set(rules), int(hold), int(token), body)
 	})
@@ -109,7 +110,7 @@ func checkModel(t *testing.T, rules scim.Set, body, out string, want *model) {
 func checkPieces(t *testing.T, rules scim.Set, hold, token int, body, whole string, isJSON bool) {
 	t.Helper()
 	var first string
-	var firstErr error
+	var firstErr, firstWarning error
 	for i, source := range []io.Reader{
 		strings.NewReader(body), iotest.OneByteReader(strings.NewReader(body)), iotest.HalfReader(strings.NewReader(body)), iotest.DataErrReader(strings.NewReader(body)),
 	} {
@@ -118,9 +119,9 @@ func checkPieces(t *testing.T, rules scim.Set, hold, token int, body, whole stri
 		case err != nil && !errors.Is(err, scim.ErrMembers):
 			t.Fatal(err)
 		case i == 0:
-			first, firstErr = out, err
-		case out != first || !errors.Is(err, firstErr):
-			t.Fatalf("hold %d, token %d: %q becomes %q, %v; in other pieces %q, %v", hold, token, body, first, firstErr, out, err)
+			first, firstErr, firstWarning = out, err, reader.Warning()
+		case out != first || !errors.Is(err, firstErr) || !errors.Is(reader.Warning(), firstWarning):
+			t.Fatalf("hold %d, token %d: %q becomes %q, %v, %v; in other pieces %q, %v, %v", hold, token, body, first, firstErr, firstWarning, out, err, reader.Warning())
 		}
 		switch {
 		case isJSON && reader.Warning() == nil && err == nil && out != whole:
@@ -209,18 +210,27 @@ func asciiLower(s string) string {
 // repair does to an answer what the rules do.
 func (m *model) repair(rules scim.Set) {
 	isList, hasResources := false, false
-	m.each("schemas", func(schemas *model) {
-		for _, uri := range schemas.children {
-			text, ok := uri.scalar.(string)
-			isList = isList || ok && schemas.kind == '[' && asciiLower(text) == asciiLower("urn:ietf:params:scim:api:messages:2.0:ListResponse")
+	var pending *model // of several Resources, only the first counts
+	for i, name := range m.names {
+		child := m.children[i]
+		switch asciiLower(name) {
+		case "schemas":
+			for _, uri := range child.children {
+				text, ok := uri.scalar.(string)
+				isList = isList || ok && child.kind == '[' && asciiLower(text) == asciiLower("urn:ietf:params:scim:api:messages:2.0:ListResponse")
+			}
+		case "resources":
+			if child.kind == 0 && child.scalar == nil && !hasResources {
+				pending = child
+			}
+			hasResources = true
 		}
-	})
+		if isList && pending != nil && rules.Has(scim.ResourcesArray) {
+			pending.kind, pending = '[', nil
+		}
+	}
 	m.repairResource(rules)
 	m.each("Resources", func(resources *model) {
-		hasResources = true
-		if resources.kind == 0 && resources.scalar == nil && isList && rules.Has(scim.ResourcesArray) {
-			resources.kind = '['
-		}
 		for _, resource := range resources.children {
 			if resources.kind == '[' {
 				resource.repairResource(rules)

@@ -60,6 +60,7 @@ var (
 
 	resourceMembers = []member{
 		{name: "members", rules: 1 << ExcludedMembers, subject: subjectMembers},
+		{name: coreGroup + ":members", rules: 1 << ExcludedMembers, subject: subjectMembers},
 		{name: "active", rules: 1 << ResponseActive, subject: subjectActive},
 		{name: "meta", rules: 1 << Location, inside: inMeta},
 		{name: enterpriseUser, rules: 1 << ResponseManager, inside: inEnterprise},

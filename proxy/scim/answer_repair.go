@@ -35,9 +35,11 @@ type repair struct {
 	inside  place   // likewise
 	cutting bool    // it is being removed
 
-	isList, hasResources bool
-	// pending are in the order of the body.
-	pending []pendingNull
+	isList bool
+	// resources is the number of members Resources so far. Of several, which no
+	// object may have, the first is looked at.
+	resources int
+	pending   *pendingNull // nil if there is none
 }
 
 // pendingNull is the value null of Resources, of which is not known yet whether
@@ -108,7 +110,7 @@ func (r *repair) leave() {
 
 // leaveAnswer ends the root object.
 func (r *repair) leaveAnswer() {
-	if r.isList && !r.hasResources {
+	if r.isList && r.resources == 0 {
 		r.settle(r.scan.before)
 		r.out = append(r.out, `,"Resources":[]`...)
 		r.fire(ResourcesArray)
@@ -133,7 +135,9 @@ func (r *repair) name() {
 	}
 	r.await()
 	r.subject, r.inside = found.subject, found.inside
-	r.hasResources = r.hasResources || r.inside == inResources
+	if r.inside == inResources {
+		r.resources++
+	}
 	switch {
 	case r.inside != elsewhere:
 		r.scan.values = r.level + 1
@@ -250,13 +254,13 @@ func (r *repair) mapLocation() {
 // schema only later.
 func (r *repair) nullResources() {
 	switch {
-	case !r.rules.Has(ResourcesArray):
+	case !r.rules.Has(ResourcesArray), r.resources > 1:
 	case r.isList:
 		r.replace("[]")
 		r.fire(ResourcesArray)
 	default:
 		r.settle(r.scan.start)
-		r.pending = append(r.pending, pendingNull{at: len(r.out), from: r.base + int64(r.scan.start)})
+		r.pending = &pendingNull{at: len(r.out), from: r.base + int64(r.scan.start)}
 		r.replace("null")
 	}
 }
@@ -265,7 +269,7 @@ func (r *repair) nullResources() {
 func (r *repair) foundList() {
 	r.isList = true
 	r.forget()
-	for _, null := range slices.Backward(r.pending) {
+	if null := r.pending; null != nil {
 		r.out = slices.Replace(r.out, null.at, null.at+len("null"), '[', ']')
 		r.fire(ResourcesArray)
 	}
@@ -275,16 +279,16 @@ func (r *repair) foundList() {
 // forget lets pending nulls go that are too far behind. How far is decided by
 // the body alone, not by the pieces in which it comes.
 func (r *repair) forget() {
-	for len(r.pending) > 0 && r.base+int64(r.scan.end)-r.pending[0].from > HoldLimit {
-		r.pending = r.pending[1:]
+	if r.pending != nil && r.base+int64(r.scan.end)-r.pending.from > HoldLimit {
+		r.pending = nil
 	}
 }
 
 // ready returns how much of out will not change any more.
 func (r *repair) ready() int {
 	r.forget()
-	if len(r.pending) > 0 {
-		return r.pending[0].at
+	if r.pending != nil {
+		return r.pending.at
 	}
 	return len(r.out)
 }

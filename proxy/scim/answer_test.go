@@ -153,7 +153,7 @@ func hugeGroup(size int) io.Reader {
 // The memory that a group takes is no matter of its size, whether its members
 // pass or not.
 func TestHugeGroupTakesLittleMemory(t *testing.T) {
-	const size = 200 << 20
+	const size = 64 << 20
 	for _, rules := range []scim.Set{scim.AnswerRules, scim.AnswerRules &^ (1 << scim.ExcludedMembers)} {
 		reader := scim.NewAnswerReader(hugeGroup(size), scim.Answer{Rules: rules, Locations: locations})
 		buffer := make([]byte, 32<<10)
@@ -182,6 +182,36 @@ func TestHugeGroupTakesLittleMemory(t *testing.T) {
 			}
 		} else if total < size || !bytes.HasSuffix(tail, []byte(`1],"active":true}`)) {
 			t.Errorf("%d bytes came out, of %q at the end", total, tail)
+		}
+	}
+}
+
+// A name that comes again and again must not keep the answer from leaving.
+func TestRepeatedResourcesTakeLittleMemory(t *testing.T) {
+	body := &generated{rest: `{"a":1`, element: `,"Resources":null`, size: 16 << 20, suffix: `}`}
+	reader := scim.NewAnswerReader(body, scim.Answer{Rules: scim.AnswerRules, Locations: locations})
+	var before, now runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if n, err := io.Copy(io.Discard, struct{ io.Reader }{reader}); err != nil || n < 16<<20 {
+		t.Errorf("%d bytes came out, %v", n, err)
+	}
+	runtime.ReadMemStats(&now)
+	if allocated := now.TotalAlloc - before.TotalAlloc; allocated > 1<<20 {
+		t.Errorf("%d bytes allocated", allocated)
+	}
+}
+
+// Members that cannot be removed are worth a warning.
+func TestExcludedMembersOfWhatIsNoJSON(t *testing.T) {
+	for body, want := range map[string]error{
+		`{"id":"1","members":[],}`: scim.ErrNotJSON, "members": scim.ErrNotJSON, `{"id":"1","members":[]}`: nil, `{"id":"1"`: nil,
+	} {
+		for _, rules := range []scim.Set{scim.AnswerRules, scim.AnswerRules &^ (1 << scim.ExcludedMembers)} {
+			reader := scim.NewAnswerReader(strings.NewReader(body), scim.Answer{Rules: rules})
+			_, err := io.ReadAll(reader)
+			if expected := rules.Has(scim.ExcludedMembers) && want != nil; err != nil || (reader.Warning() != nil) != expected {
+				t.Errorf("%s, %s: %v, %v", rules, body, reader.Warning(), err)
+			}
 		}
 	}
 }
@@ -259,16 +289,17 @@ func TestBrokenLongAnswers(t *testing.T) {
 		in, want string
 		err      error
 	}{
-		"early":           {`{"active":"true",,` + long + `}`, `{"active":"true",,` + long + `}`, nil},
-		"pending null":    {`{` + long + `,"Resources":null,,}`, `{` + long + `,"Resources":null,,}`, nil},
-		"after members":   {`{"members":[` + long[5:] + `,,"x":1}`, `{,,"x":1}`, nil},
-		"late":            {`{"active":"true",` + long + `,"active":"true"],"active":"true"}`, `{"active":true,` + long + `,"active":true],"active":"true"}`, nil},
-		"cut":             {`{"active":"true",` + long + `,"active":"tr`, `{"active":true,` + long + `,"active":"tr`, nil},
-		"members":         {`{"active":"true",` + long + `,"members":[ }`, `{"active":true,` + long, scim.ErrMembers},
-		"members' name":   {`{"active":"true",` + long + `,"members" }`, `{"active":true,` + long, scim.ErrMembers},
-		"members cut":     {`{"active":"true",` + long + `,"members":[`, `{"active":true,` + long, scim.ErrMembers},
-		"read error":      {`{"active":"true",` + long + `,"active":"tr` + "!", `{"active":true,` + long + `,"active":"tr`, broken},
-		"early and error": {`{"active":"true","x":"` + "!", `{"active":"true","x":"`, broken},
+		"early":            {`{"active":"true",,` + long + `}`, `{"active":"true",,` + long + `}`, nil},
+		"pending null":     {`{` + long + `,"Resources":null,,}`, `{` + long + `,"Resources":null,,}`, nil},
+		"after members":    {`{"members":[` + long[5:] + `"x":1}`, `{`, scim.ErrMembers},
+		"late":             {`{"active":"true",` + long + `,"active":"true"],"active":"true"}`, `{"active":true,` + long + `,"active":true],"active":"true"}`, nil},
+		"cut":              {`{"active":"true",` + long + `,"active":"tr`, `{"active":true,` + long + `,"active":"tr`, nil},
+		"members":          {`{"active":"true",` + long + `,"members":[ }`, `{"active":true,` + long, scim.ErrMembers},
+		"members' name":    {`{"active":"true",` + long + `,"members" }`, `{"active":true,` + long, scim.ErrMembers},
+		"members cut":      {`{"active":"true",` + long + `,"members":[`, `{"active":true,` + long, scim.ErrMembers},
+		"error in members": {`{"id":"1",` + long + `,"members":[1` + "!", `{"id":"1",` + long, broken},
+		"read error":       {`{"active":"true",` + long + `,"active":"tr` + "!", `{"active":true,` + long + `,"active":"tr`, broken},
+		"early and error":  {`{"active":"true","x":"` + "!", `{"active":"true","x":"`, broken},
 	} {
 		var source io.Reader = strings.NewReader(test.in)
 		if in, found := strings.CutSuffix(test.in, "!"); found {
@@ -291,7 +322,7 @@ func TestEmptyRead(t *testing.T) {
 
 // A token that comes in small pieces is looked at once, or this takes minutes.
 func TestLongTokenInSmallPieces(t *testing.T) {
-	for _, token := range []string{`"` + strings.Repeat("x", 1<<19) + `"`, strings.Repeat("1", 1<<19)} {
+	for _, token := range []string{`"` + strings.Repeat("x", 1<<18) + `"`, strings.Repeat("1", 1<<18)} {
 		in := `{"active":"true","x":` + token + `}`
 		source := iotest.OneByteReader(strings.NewReader(in))
 		if out, _, err := answer(source, scim.AnswerRules, 1024, 1<<20); err != nil || len(out) != len(in)-2 {
