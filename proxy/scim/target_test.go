@@ -130,6 +130,21 @@ var targetCases = map[string]struct{ operations, resource, want string }{
 	"the sub-attribute that is compared": {
 		`{"op":"replace","path":"emails[type eq \"work\"].type","value":"home"}`, `{"id":"1"}`, unchanged,
 	},
+	"a remove with a value": {
+		`{"op":"remove","path":"emails[type eq \"work\"].value","value":"x"}`, `{"id":"1"}`, unchanged,
+	},
+	"groups": {
+		`{"op":"add","path":"groups[value eq \"g1\"].display","value":"x"},{"op":"add","path":"groups[display eq \"g1\"].value","value":"x"}`, `{"id":"1"}`, unchanged,
+	},
+	"members by another name": {
+		`{"op":"add","path":"members[display eq \"u1\"].value","value":"x"}`, `{"id":"1"}`, unchanged,
+	},
+	"a filter on what nobody knows": {
+		`{"op":"add","path":"emails[foo eq \"work\"].value","value":"x"}`, `{"id":"1"}`, unchanged,
+	},
+	"null": {
+		`{"op":"add","path":"emails[type eq \"work\"].value","value":null}`, `{"id":"1"}`, unchanged,
+	},
 	"a remove": {
 		`{"op":"remove","path":"emails[type eq \"work\"].value"}`, `{"id":"1"}`, unchanged,
 	},
