@@ -71,5 +71,5 @@ func isNullRef(c *child) bool { return c.value.kind == null && equalFold(c.name,
 // wrap puts the value into an object, as its member "value".
 func (v *value) wrap() {
 	inner := *v
-	*v = value{kind: object, children: []child{newMember([]byte(`"value"`), &inner)}}
+	*v = value{kind: object, children: []child{newMember("value", &inner)}}
 }

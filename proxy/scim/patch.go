@@ -106,8 +106,7 @@ func (r *run) operations(list *value) ([]*operation, error) {
 
 // atOperations applies one rule.
 func (r *run) atOperations(rule *step, operations []*operation) ([]*operation, bool, error) {
-	any := false
-	grown := false
+	any, more := false, 0
 	for _, o := range operations {
 		if o.verb == other {
 			continue
@@ -117,16 +116,16 @@ func (r *run) atOperations(rule *step, operations []*operation) ([]*operation, b
 			if err != nil {
 				return nil, false, fmt.Errorf("operation %d: %w", o.index, err)
 			}
-			any, grown = any || changed, grown || len(o.more) > 0
+			any, more = any || changed, more+len(o.more)
 		}
 		if r.atSites(rule, o.sites) {
 			any = true
 		}
 	}
-	if !grown {
+	if more == 0 {
 		return operations, any, nil
 	}
-	var all []*operation
+	all := make([]*operation, 0, len(operations)+more)
 	for _, o := range operations {
 		all = append(append(all, o), o.more...)
 		o.more = nil
@@ -197,7 +196,7 @@ func (o *operation) setPath(r *run, to []byte) {
 	if p := object.member("path"); p != nil {
 		p.value = v
 	} else {
-		object.insert("value", newMember([]byte(`"path"`), v))
+		object.insert("value", newMember("path", v))
 	}
 	o.hasPath, o.path = true, r.n.operationPath(to)
 }
@@ -214,9 +213,10 @@ func (o *operation) dropValue() {
 // another returns a new operation that does the same to another path. Members
 // that nobody knows stay with the first.
 func (o *operation) another(r *run, to []byte, v *value) *operation {
-	object := &value{kind: object, children: []child{newMember([]byte(`"op"`), o.element.value.member("op").value)}}
+	object := &value{kind: object, children: make([]child, 0, len(operationNames))}
+	object.children = append(object.children, newMember("op", o.element.value.member("op").value))
 	if v != nil {
-		object.children = append(object.children, newMember([]byte(`"value"`), v))
+		object.children = append(object.children, newMember("value", v))
 	}
 	n := &operation{element: child{value: object}, index: o.index, verb: o.verb}
 	n.become(r, to, v)

@@ -1,7 +1,6 @@
 package scim
 
 import (
-	"bytes"
 	"fmt"
 )
 
@@ -228,9 +227,11 @@ func (s *names) add(p *path, isCustom bool) bool {
 	}
 	// The filter is what rules would make of it; what it compares with keeps its
 	// case.
-	key := string(bytes.Join([][]byte{
-		bytes.ToLower(p.schema), bytes.ToLower(p.attribute), primaryLiterals(p.standardFilter()), bytes.ToLower(p.sub),
-	}, []byte{0}))
+	var buffer [128]byte
+	folded := appendLower(buffer[:0], p.schema)
+	folded = appendLower(append(folded, 0), p.attribute)
+	folded = append(append(folded, 0), primaryLiterals(p.standardFilter())...)
+	key := string(appendLower(append(folded, 0), p.sub))
 	if s.parts[key] {
 		return false
 	}

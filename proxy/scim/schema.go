@@ -92,10 +92,7 @@ func attributeOf(schema, name []byte) *attribute {
 	if len(name) > len(folded) {
 		return nil
 	}
-	for i := range name {
-		folded[i] = lower(name[i])
-	}
-	return attributes[string(folded[:len(name)])]
+	return attributes[string(appendLower(folded[:0], name))]
 }
 
 // simpleValues is a custom attribute of which a setting says that it holds

@@ -9,7 +9,7 @@ func pathlessSplit(r *run, o *operation) (bool, error) {
 	if o.hasPath || o.verb == remove || o.value == nil || o.value.kind != object {
 		return false, nil
 	}
-	var parts []child
+	parts := make([]child, 0, len(o.value.children))
 	for i := range o.value.children {
 		if c := &o.value.children[i]; isPart(r, c) {
 			parts = append(parts, *c)

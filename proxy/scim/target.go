@@ -208,14 +208,14 @@ func (t *target) matches(v *value) bool {
 // join makes the target's first operation one that adds the element.
 func (t *target) join(r *run) {
 	operand := t.operand
-	element := &value{kind: object, children: []child{newMember(quote(t.with), &operand)}}
+	element := &value{kind: object, children: []child{newMember(t.with, &operand)}}
 	for _, o := range t.operations {
 		sub := o.path.knownSub()
 		if c := element.member(sub); c != nil {
 			c.value = o.value
 			continue
 		}
-		element.children = append(element.children, newMember(quote(sub), o.value))
+		element.children = append(element.children, newMember(sub, o.value))
 	}
 	first := t.operations[0]
 	list := &value{kind: array, children: []child{{value: element}}}

@@ -204,10 +204,12 @@ func (c *child) rename(name string) {
 	c.head, c.name, c.nameEnd = head, []byte(name), c.nameStart+len(quoted)
 }
 
-// newMember makes a member with the quoted name.
-func newMember(quoted []byte, v *value) child {
-	head := append(quoted[:len(quoted):len(quoted)], ':')
-	return child{head: head, name: unquote(quoted), nameEnd: len(quoted), value: v}
+// newMember makes a member with a standard name, which needs no escapes.
+func newMember(name string, v *value) child {
+	head := make([]byte, 0, len(name)+len(`"":`))
+	head = append(append(append(head, '"'), name...), `":`...)
+	end := 1 + len(name)
+	return child{head: head, name: head[1:end], nameEnd: end + 1, value: v}
 }
 
 // equalFold compares a name with a standard one, which is ASCII, without regard
@@ -229,4 +231,12 @@ func lower(b byte) byte {
 		return b + 'a' - 'A'
 	}
 	return b
+}
+
+// appendLower appends a name in lower case to dst.
+func appendLower(dst, name []byte) []byte {
+	for _, b := range name {
+		dst = append(dst, lower(b))
+	}
+	return dst
 }
