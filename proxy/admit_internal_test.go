@@ -41,6 +41,10 @@ func FuzzResourcePath(f *testing.F) {
 		if !strings.HasSuffix(escaped, resource) || (resource != "" && resource[0] != '/') {
 			t.Fatalf("%q became %q", escaped, resource)
 		}
+		if template := route(resource); !strings.HasPrefix(template, otherRoute[0]) && !strings.HasSuffix(resource, "/") &&
+			!strings.Contains(resource, "//") && endpoint(resource) != template {
+			t.Fatalf("%q: route %q, endpoint %q", resource, template, endpoint(resource))
+		}
 		once, err := url.PathUnescape(resource)
 		if err != nil {
 			t.Fatalf("%q does not decode: %v", resource, err)
@@ -250,4 +254,18 @@ func TestIsJSON(t *testing.T) {
 			t.Errorf("%q is", contentType)
 		}
 	}
+}
+
+func FuzzAccept(f *testing.F) {
+	for _, seed := range []string{"", "*/*", "application/*;q=0", "application/scim+json;q=0, text/html", `a/b;c="d,e"`, ";;,", "application/json; q=x"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		if !acceptsSCIM([]string{line, "application/scim+json"}) {
+			t.Errorf("%q and SCIM's own type: not accepted", line)
+		}
+		if acceptsSCIM([]string{line}) && !strings.Contains(line, "*") && !strings.Contains(strings.ToLower(line), "json") {
+			t.Errorf("%q is accepted", line)
+		}
+	})
 }

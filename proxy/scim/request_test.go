@@ -28,7 +28,7 @@ func (c *ruleCase) normalizer(t testing.TB) *scim.Normalizer {
 	}
 	n, err := scim.New(scim.Options{
 		Rules: rules, Extensions: []string{"urn:example:site:1.0:User"},
-		Booleans: []string{customSchema + "isContractor", customSchema + "badges.isNew"},
+		Booleans: []string{customSchema + "isContractor", customSchema + "badges.isNew", "urn:ietf:params:scim:schemas:core:2.0:User:vip"},
 		Integers: []string{customSchema + "number"}, Multivalued: []string{customSchema + "tags"},
 	})
 	if err != nil {
