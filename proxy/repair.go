@@ -78,14 +78,14 @@ func isRepairable(x *exchange, response *http.Response) bool {
 // isCollection reports whether the call is about a collection of resources, or
 // what looks like one: a path of one segment.
 func (p *Proxy) isCollection(x *exchange) bool {
-	// The backend's own path counts, too: its base may end in an endpoint, and
-	// what looks like a collection be a resource.
-	switch endpoint(x.path) {
-	case "/Users", "/Groups":
-	default:
-		if !strings.HasPrefix(endpoint(x.path), otherRoute[0]) {
-			return false
-		}
+	switch x.endpoint {
+	case "/", "/Me", "/Bulk", "/.search", "/ServiceProviderConfig", "/Schemas", "/ResourceTypes":
+		return false
+	}
+	// A base that ends in an endpoint makes a resource of what looks like a
+	// collection.
+	if _, known := templatesOf(p.basePath[strings.LastIndex(p.basePath, "/")+1:]); known {
+		return false
 	}
 	return !strings.Contains(p.resource(x), "/")
 }

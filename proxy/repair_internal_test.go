@@ -33,3 +33,31 @@ func TestFirstByte(t *testing.T) {
 		}
 	}
 }
+
+func TestIsCollection(t *testing.T) {
+	for _, test := range []struct {
+		base, resource string
+		want           bool
+	}{
+		{"", "/Users", true},
+		{"/scim/v2", "/Groups", true},
+		{"/users/scim", "/Users", true},
+		{"/v2", "/Devices", true},
+		{"/v2", "/Users/", true},
+		{"/v2", "/Users/1", false},
+		{"/v2", "/v3/Users", false},
+		{"/v2", "/Me", false},
+		{"/v2", "/Schemas", false},
+		{"/v2", "/ResourceTypes", false},
+		{"/v2", "/ServiceProviderConfig", false},
+		{"/v2", "", false},
+		{"/v2/Users", "/Users", false},
+		{"/v2/users", "/Users", false},
+	} {
+		p := &Proxy{basePath: test.base}
+		x := &exchange{endpoint: endpoint(test.resource), path: test.base + test.resource}
+		if got := p.isCollection(x); got != test.want {
+			t.Errorf("%s below %q: %t", test.resource, test.base, got)
+		}
+	}
+}
