@@ -6,7 +6,6 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -17,31 +16,16 @@ import (
 // The vectors of kind "query" of the shared set: byte for byte, but for the
 // flags that admins put into the Tenant URL.
 func TestQueryReachesTheBackendByteForByte(t *testing.T) {
-	type call struct{ Method, URL string }
-	var vectors []struct {
-		Name            string
-		Input, Expected call
-	}
-	data, err := os.ReadFile("testdata/query.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(data, &vectors); err != nil {
-		t.Fatal(err)
-	}
-	if len(vectors) == 0 {
-		t.Fatal("no vectors")
-	}
-	for _, vector := range vectors {
-		t.Run(vector.Name, func(t *testing.T) {
+	eachQuery(t, func(name string, input, expected queryCall) {
+		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, setup{base: "/scim"})
-			w.call(t, vector.Input.Method, vector.Input.URL, "")
+			w.call(t, input.Method, input.URL, "")
 			got := w.one(t)
-			if diff := cmp.Diff(vector.Expected, call{got.Method, got.URI}); diff != "" {
+			if diff := cmp.Diff(expected, queryCall{got.Method, got.URI}); diff != "" {
 				t.Error(diff)
 			}
 		})
-	}
+	})
 }
 
 func TestTargetGoesOutAsItCame(t *testing.T) {

@@ -1,10 +1,8 @@
 package proxy_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"testing"
 
@@ -111,23 +109,14 @@ func TestContentTypeBecomesJSONByNameOnly(t *testing.T) {
 
 // The vectors about queries hold whatever rules are on.
 func TestRulesLeaveTheQueryAlone(t *testing.T) {
-	type call struct{ Method, URL string }
-	var vectors []struct{ Input, Expected call }
-	data, err := os.ReadFile("testdata/query.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(data, &vectors); err != nil {
-		t.Fatal(err)
-	}
 	w := newWorld(t, setup{base: "/scim", options: normalizing(t, "all,content-type-json,missing-target")})
-	var want, got []call
-	for _, vector := range vectors {
-		w.call(t, vector.Input.Method, vector.Input.URL, "")
-		want = append(want, vector.Expected)
-	}
+	var want, got []queryCall
+	eachQuery(t, func(_ string, input, expected queryCall) {
+		w.call(t, input.Method, input.URL, "")
+		want = append(want, expected)
+	})
 	for _, one := range w.requests() {
-		got = append(got, call{one.Method, one.URI})
+		got = append(got, queryCall{one.Method, one.URI})
 	}
 	if diff := cmp.Diff(want, got); diff != "" || len(want) == 0 {
 		t.Error(diff)

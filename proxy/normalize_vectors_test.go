@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"os"
 	"strings"
@@ -33,19 +34,47 @@ var vectorCalls = map[string]string{
 	"create-user": "POST /scim/Users", "create-group": "POST /scim/Groups", "patch-user-with-state": "PATCH /scim/Users/1",
 }
 
-// The vectors through the running proxy: package scim's own test cannot see
-// what becomes of a body's framing on the way.
-func TestVectorsReachTheBackendNormalized(t *testing.T) {
+// vectors reads those of package scim.
+func vectors(t *testing.T) (all []vector) {
+	t.Helper()
 	data, err := os.ReadFile("scim/testdata/entra.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var vectors []vector
-	if err := json.Unmarshal(data, &vectors); err != nil {
+	if err := json.Unmarshal(data, &all); err != nil {
 		t.Fatal(err)
 	}
+	return all
+}
+
+// queryCall is what a vector of kind "query" is about.
+type queryCall struct{ Method, URL string }
+
+// eachQuery calls f with the vectors of kind "query".
+func eachQuery(t *testing.T, f func(name string, input, expected queryCall)) {
+	t.Helper()
 	seen := 0
-	for _, v := range vectors {
+	for _, v := range vectors(t) {
+		if v.Kind != "query" {
+			continue
+		}
+		seen++
+		var input, expected queryCall
+		if err := errors.Join(json.Unmarshal(v.Input, &input), json.Unmarshal(v.Expected, &expected)); err != nil {
+			t.Fatal(err)
+		}
+		f(v.Name, input, expected)
+	}
+	if seen < 10 {
+		t.Errorf("only %d vectors were seen", seen)
+	}
+}
+
+// The vectors through the running proxy: package scim's own test cannot see
+// what becomes of a body's framing on the way.
+func TestVectorsReachTheBackendNormalized(t *testing.T) {
+	seen := 0
+	for _, v := range vectors(t) {
 		if line, ok := vectorCalls[v.Kind]; ok {
 			seen++
 			t.Run(v.Name, func(t *testing.T) { v.check(t, line) })

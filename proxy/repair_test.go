@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 
@@ -59,14 +58,6 @@ func (w *world) rulesFired(t *testing.T) string {
 }
 
 func TestResponseVectors(t *testing.T) {
-	data, err := os.ReadFile("scim/testdata/entra.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var vectors []vector
-	if err := json.Unmarshal(data, &vectors); err != nil {
-		t.Fatal(err)
-	}
 	type message struct {
 		Status  int
 		Headers map[string]string
@@ -74,7 +65,7 @@ func TestResponseVectors(t *testing.T) {
 		BodyRaw string `json:"body_raw"`
 	}
 	seen := 0
-	for _, v := range vectors {
+	for _, v := range vectors(t) {
 		if v.Kind != "response" {
 			continue
 		}

@@ -26,15 +26,7 @@ func (c *ruleCase) normalizer(t testing.TB) *scim.Normalizer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := scim.New(scim.Options{
-		Rules: rules, Extensions: []string{"urn:example:site:1.0:User"},
-		Booleans: []string{customSchema + "isContractor", customSchema + "badges.isNew", "urn:ietf:params:scim:schemas:core:2.0:User:vip"},
-		Integers: []string{customSchema + "number"}, Multivalued: []string{customSchema + "tags"},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
+	return known(t, rules)
 }
 
 func ruleCases(t testing.TB) []ruleCase {
