@@ -4,12 +4,13 @@ GO ?= go
 TOOL = $(GO) tool -modfile=.tools/go.mod
 SCRIPTS = .ci/run $(shell find . -name '*.sh' -not -path './.git/*' -not -path './build/*')
 
-# PORT, ONCE and NORMALIZE are for recipes to spell out as flags; in the
+# PORT, ONCE, NORMALIZE and VAULT are for recipes to spell out as flags; in the
 # environment they would reach the handler, which reads two of them.
-unexport PORT ONCE NORMALIZE
+unexport PORT ONCE NORMALIZE VAULT
 port = $(if $(PORT),--port $(PORT))
 normalize = $(if $(NORMALIZE),--normalize $(NORMALIZE))
 once = $(if $(filter-out 0,$(ONCE)),--once)
+vault = $(if $(filter-out 0,$(VAULT)),--vault)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check bench package start clean handler need-go need-func
@@ -17,8 +18,8 @@ once = $(if $(filter-out 0,$(ONCE)),--once)
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-run: handler ## Entra, the proxy and a SCIM backend on this machine; ONCE=1 exits after the calls, PORT=N replaces 7071, NORMALIZE=none shows what fails without the rules
-	CGO_ENABLED=0 $(GO) run ./lab run --handler bin/handler $(once) $(port) $(normalize)
+run: handler ## Entra, the proxy and a SCIM backend on this machine; ONCE=1 exits after the calls, PORT=N replaces 7071, NORMALIZE=none shows what fails without the rules, VAULT=1 adds a Key Vault and a rotation
+	CGO_ENABLED=0 $(GO) run ./lab run --handler bin/handler $(once) $(port) $(normalize) $(vault)
 
 test: need-go ## vet, staticcheck, and all tests with the race detector
 	$(GO) vet ./...

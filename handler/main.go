@@ -63,9 +63,10 @@ func tuneMemory(environment map[string]string) {
 // run is the process from settings to exit status.
 func run(ctx context.Context, environment map[string]string, stdout, stderr io.Writer) int {
 	s, found := parseSettings(environment)
+	logger := newLogger(stdout, s.LogLevel.Level)
 	if len(found.problems) == 0 {
 		// No I/O: the SDK only looks at the variables that it knows itself.
-		if err := s.openVault(); err != nil {
+		if err := s.openVault(logger); err != nil {
 			found.problems = append(found.problems, problem{"KEY_VAULT_URL", err.Error(), "variables that the Azure SDK accepts"})
 		}
 	}
@@ -73,7 +74,6 @@ func run(ctx context.Context, environment map[string]string, stdout, stderr io.W
 		found.print(stderr)
 		return exitSettings
 	}
-	logger := newLogger(stdout, s.LogLevel.Level)
 	// net/http's transport knows no other log than the process's.
 	log.SetFlags(0)
 	log.SetOutput(scrubbed{logger})

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/agnivade/levenshtein"
 	"github.com/caarlos0/env/v11"
@@ -23,17 +24,21 @@ type settings struct {
 	// BackendURL is the base URL of the backend's SCIM service, any path.
 	BackendURL backendURL `env:"BACKEND_URL,required" expect:"an absolute URL such as https://scim.corp.example/jira/rest/scim/v2, without user, query or fragment"`
 	// BackendToken is the bearer the backend expects.
-	BackendToken secret `env:"BACKEND_TOKEN,required" expect:"a secret reference: keyvault:NAME, env:NAME, file:PATH or plain:VALUE"`
+	BackendToken secret `env:"BACKEND_TOKEN,required" expect:"a secret reference: keyvault:NAME[/VERSION], env:NAME, file:PATH or plain:VALUE"`
 	// EntraToken is the token Entra presents: the Secret Token of the enterprise app.
-	EntraToken secret `env:"ENTRA_TOKEN,required" expect:"a secret reference: keyvault:NAME, env:NAME, file:PATH or plain:VALUE"`
+	EntraToken secret `env:"ENTRA_TOKEN,required" expect:"a secret reference: keyvault:NAME[/VERSION], env:NAME, file:PATH or plain:VALUE"`
 	// BackendCA is a PEM bundle, or base64 of one; it replaces the system roots for the backend. Public material, so plain: is allowed everywhere.
-	BackendCA secret `env:"BACKEND_CA" expect:"a reference to a PEM bundle: keyvault:NAME, env:NAME, file:PATH or plain:VALUE" default:"system roots"`
+	BackendCA secret `env:"BACKEND_CA" expect:"a reference to a PEM bundle: keyvault:NAME[/VERSION], env:NAME, file:PATH or plain:VALUE" default:"system roots"`
 	// BackendServerName is the name to verify in the backend's certificate, the SNI, and the Host sent.
 	BackendServerName serverName `env:"BACKEND_SERVER_NAME" expect:"a host name or IP address, without port" default:"host of BACKEND_URL"`
 	// BackendAllowHTTP permits an http:// backend.
 	BackendAllowHTTP boolean `env:"BACKEND_ALLOW_HTTP" envDefault:"false" expect:"true or false"`
 	// BackendTimeout is one deadline for the whole call from its arrival: waiting for a secret, replays and the backend count against it.
 	BackendTimeout timeout `env:"BACKEND_TIMEOUT" envDefault:"50s" expect:"a duration from 1s to 220s"`
+	// SecretRefresh is how long a secret, or a CA bundle, is used before it is read again.
+	SecretRefresh window `env:"SECRET_REFRESH" envDefault:"5m" expect:"a duration from 1s to 24h"`
+	// SecretStale is how long the last good value of one is used while it cannot be read.
+	SecretStale window `env:"SECRET_STALE" envDefault:"12h" expect:"a duration up to 168h, not shorter than SECRET_REFRESH"`
 	// KeyVaultURL is the vault for keyvault: references; required when one is used.
 	KeyVaultURL vaultURL `env:"KEY_VAULT_URL" expect:"https and a host, such as https://contoso-scim.vault.azure.net" default:"none"`
 	// ClientID is the client id of a user-assigned identity.
@@ -153,6 +158,7 @@ func (s *settings) check(environment map[string]string, r *report) {
 		r.add("BACKEND_URL", fmt.Sprintf("%q without BACKEND_ALLOW_HTTP=true", backend))
 	}
 	s.checkSecrets(environment, r)
+	s.checkWindows(r)
 	if host := environment["WEBSITE_HOSTNAME"]; r.azure && host != "" && s.PublicURL == "" {
 		s.PublicURL = origin("https://" + host)
 	}
@@ -182,6 +188,18 @@ func (s *settings) checkSecrets(environment map[string]string, r *report) {
 		if each.secret.Kind() == token.KeyVault && s.KeyVaultURL == "" {
 			r.add("KEY_VAULT_URL", "nothing, but a keyvault: reference in "+each.setting)
 		}
+	}
+}
+
+// checkWindows judges SECRET_REFRESH and SECRET_STALE together.
+func (s *settings) checkWindows(r *report) {
+	const longest = window(24 * time.Hour)
+	switch {
+	case r.has("SECRET_REFRESH"), r.has("SECRET_STALE"):
+	case s.SecretRefresh > longest:
+		r.add("SECRET_REFRESH", fmt.Sprintf("%q", time.Duration(s.SecretRefresh)))
+	case s.SecretStale < s.SecretRefresh:
+		r.add("SECRET_STALE", fmt.Sprintf("%q, with SECRET_REFRESH=%s", time.Duration(s.SecretStale), time.Duration(s.SecretRefresh)))
 	}
 }
 

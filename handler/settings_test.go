@@ -61,6 +61,8 @@ func TestAcceptedValues(t *testing.T) {
 		"PUBLIC_URL":          {"https://h", "http://127.0.0.1:7071/"},
 		"MAX_BODY":            {"1", "65536", "64KiB", "100MiB", "1 MB"},
 		"LOG_LEVEL":           {"debug", "info", "warn", "error"},
+		"SECRET_REFRESH":      {"1s", "5m", "12h"},
+		"SECRET_STALE":        {"5m", "12h", "168h"},
 		"PORT":                {"0", "1", "65535"},
 	} {
 		for _, value := range values {
@@ -78,7 +80,7 @@ func TestRefusedValues(t *testing.T) {
 			"https://u@h", "/x", "https://h:99999", "https://h:0", "https://%zz" + canary, "https://h:" + canary, "https://h//x", "https://h/x//",
 		},
 		"BACKEND_TOKEN": {
-			canary, "keyvault:" + canary, "keyvault:a_b", "env:NOT_SET", "env:" + canary, "plain:" + canary + "\n", "plain:", "file:", "Plain:x",
+			canary, "keyvault:" + canary, "keyvault:a_b", "keyvault:a/1", "keyvault:a/" + canary, "keyvault:a/b/c", "env:NOT_SET", "env:" + canary, "plain:" + canary + "\n", "plain:", "file:", "Plain:x",
 			"plain:@Microsoft.KeyVault(SecretUri=" + canary + ")",
 		},
 		"ENTRA_TOKEN":         {canary, "env:EMPTY_VARIABLE", "plain: " + canary},
@@ -86,6 +88,8 @@ func TestRefusedValues(t *testing.T) {
 		"BACKEND_SERVER_NAME": {"h:443", "https://h", "a b", ".a", "a..b", "-a", "h/x"},
 		"BACKEND_ALLOW_HTTP":  {"1", "yes", "TRUE", "on"},
 		"BACKEND_TIMEOUT":     {"50", "0s", "999ms", "221s", "1h", "-5s", "fast"},
+		"SECRET_REFRESH":      {"300", "0s", "999ms", "24h0m1s", "200h", "-5m", "often"},
+		"SECRET_STALE":        {"12", "0s", "4m59s", "168h0m1s", "-1h", "always"},
 		"KEY_VAULT_URL":       {"contoso.vault.azure.net", "http://contoso.vault.azure.net", "https://h/secrets", "https://h?x", "https://u:" + canary + "@h", "https://"},
 		"AZURE_CLIENT_ID":     {"x", "{8adf8e6e-67b2-4cf2-a259-e3dc5476c621}", "8adf8e6e67b24cf2a259e3dc5476c621"},
 		"SCIM_PATH":           {"scim", "/admin", "/Admin/x", "/runtime", "/runtime/webhooks", "//", "/a//b", "/a/../b", "/.", "/a b", "/%41", "/a?b", "https://h"},
@@ -126,7 +130,7 @@ func TestAllProblemsAreReportedTogether(t *testing.T) {
 	found.print(&lines)
 	const want = `MAX_BODY: found an empty value; expected bytes, or a size such as 1MiB, up to 100MiB
 BACKEND_URL: found nothing; expected an absolute URL such as https://scim.corp.example/jira/rest/scim/v2, without user, query or fragment
-BACKEND_TOKEN: found nothing; expected a secret reference: keyvault:NAME, env:NAME, file:PATH or plain:VALUE
+BACKEND_TOKEN: found nothing; expected a secret reference: keyvault:NAME[/VERSION], env:NAME, file:PATH or plain:VALUE
 BACKEND_TIMEOUT: found "soon"; expected a duration from 1s to 220s
 KEY_VAULT_URL: found nothing, but a keyvault: reference in ENTRA_TOKEN; expected https and a host, such as https://contoso-scim.vault.azure.net
 handler: bad settings: MAX_BODY, BACKEND_URL, BACKEND_TOKEN, BACKEND_TIMEOUT, KEY_VAULT_URL

@@ -165,6 +165,21 @@ func (t *timeout) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// window is how long something read is used.
+type window time.Duration
+
+// maxWindow is a week: who has not looked at a broken vault by then never will.
+const maxWindow = 7 * 24 * time.Hour
+
+func (w *window) UnmarshalText(text []byte) error {
+	duration, err := time.ParseDuration(string(text))
+	if err != nil || duration < time.Second || duration > maxWindow {
+		return fmt.Errorf("%q", text)
+	}
+	*w = window(duration)
+	return nil
+}
+
 // vaultURL is the URL of a Key Vault.
 type vaultURL string
 

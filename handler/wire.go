@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	_ "embed"
+	"maps"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -26,11 +26,16 @@ var version = strings.TrimSpace(versionFile)
 // newProxy wires the proxy up. It reads no secret; it returns the functions
 // that do so for the first time.
 func newProxy(s settings, logger *zap.Logger) (http.Handler, []func(context.Context)) {
-	inbound := token.NewCache(token.ReadCredentials(s.EntraToken.source), logger.With(zap.String("setting", "ENTRA_TOKEN")))
-	outbound := token.NewCache(token.ReadCredentials(s.BackendToken.source), logger.With(zap.String("setting", "BACKEND_TOKEN")))
+	watch := newExpiryWatch(logger)
+	windows := token.Windows{Refresh: time.Duration(s.SecretRefresh), Stale: time.Duration(s.SecretStale)}
+	credentials := func(setting string, source token.Source) *token.Cache[token.Credentials] {
+		load := watched(token.ReadCredentials(source), func(values token.Credentials) { watch.credentials(setting, values) })
+		return token.NewCache(load, windows, logger.With(zap.String("setting", setting)))
+	}
+	inbound, outbound := credentials("ENTRA_TOKEN", s.EntraToken.source), credentials("BACKEND_TOKEN", s.BackendToken.source)
 	reads := []func(context.Context){first(inbound), first(outbound)}
 
-	edge := upstream.Options{ServerName: s.BackendURL.Hostname(), Timeout: time.Duration(s.BackendTimeout)}
+	edge := upstream.Options{ServerName: s.BackendURL.Hostname(), Timeout: time.Duration(s.BackendTimeout), Verified: watch.chain}
 	var host string
 	if name := string(s.BackendServerName); name != "" {
 		edge.ServerName, host = name, name
@@ -39,8 +44,11 @@ func newProxy(s settings, logger *zap.Logger) (http.Handler, []func(context.Cont
 		}
 	}
 	if s.BackendCA.source != nil {
-		roots := token.NewCache(loadBundle(s.BackendCA.source, logger), logger.With(zap.String("setting", "BACKEND_CA")))
+		roots := token.NewCache(watched(loadBundle(s.BackendCA.source, logger), watch.bundle), windows, logger.With(zap.String("setting", "BACKEND_CA")))
 		edge.Roots = roots.Get
+		edge.RenewRoots = func(ctx context.Context, refused *upstream.Roots) *upstream.Roots {
+			return roots.Renew(ctx, func(have *upstream.Roots) bool { return have.String() != refused.String() })
+		}
 		reads = append(reads, first(roots))
 	}
 
@@ -60,9 +68,9 @@ func newProxy(s settings, logger *zap.Logger) (http.Handler, []func(context.Cont
 }
 
 // openVault gives the keyvault references, if there are any, their sources.
-func (s *settings) openVault() error {
-	references := []*secret{&s.EntraToken, &s.BackendToken, &s.BackendCA}
-	references = slices.DeleteFunc(references, func(reference *secret) bool { return reference.Kind() != token.KeyVault })
+func (s *settings) openVault(logger *zap.Logger) error {
+	references := map[string]*secret{"ENTRA_TOKEN": &s.EntraToken, "BACKEND_TOKEN": &s.BackendToken, "BACKEND_CA": &s.BackendCA}
+	maps.DeleteFunc(references, func(_ string, reference *secret) bool { return reference.Kind() != token.KeyVault })
 	if len(references) == 0 {
 		return nil
 	}
@@ -72,10 +80,26 @@ func (s *settings) openVault() error {
 	if err != nil {
 		return err
 	}
-	for _, reference := range references {
-		reference.source = vault.Secret(reference.Target())
+	for setting, reference := range references {
+		name, version, _ := strings.Cut(reference.Target(), "/")
+		use := keyvault.Present
+		if reference == &s.EntraToken {
+			use = keyvault.Accept
+		}
+		reference.source = vault.Secret(name, version, use, logger.With(zap.String("setting", setting)))
 	}
 	return nil
+}
+
+// watched returns a loader that shows each value that load yields to see.
+func watched[T any](load func(context.Context) (T, error), see func(T)) func(context.Context) (T, error) {
+	return func(ctx context.Context) (T, error) {
+		value, err := load(ctx)
+		if err == nil {
+			see(value)
+		}
+		return value, err
+	}
 }
 
 // first returns the first read of a cache, which logs its own failure.

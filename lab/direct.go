@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -16,29 +17,9 @@ import (
 // the handshake as text, and fails when the call ends in any other way. No
 // credential is sent.
 func directCall(ctx context.Context, address string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, startLimit)
-	defer cancel()
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return "", fmt.Errorf("read the backend's address: %w", err)
-	}
-	client := &http.Client{Transport: &http.Transport{
-		DisableKeepAlives:   true,
-		TLSHandshakeTimeout: 5 * time.Second,
-		// The name is known to the company's own resolver only.
-		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, address)
-		},
-	}}
-	target := "https://" + net.JoinHostPort(backendName, port) + backendPath + "/Users"
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
-	if err != nil {
-		return "", fmt.Errorf("build the direct call: %w", err)
-	}
-	response, err := client.Do(request)
+	target, status, err := callBackend(ctx, address, nil, "")
 	if err == nil {
-		response.Body.Close()
-		return "", fmt.Errorf("call the backend without its private CA: want a certificate error, got %d", response.StatusCode)
+		return "", fmt.Errorf("call the backend without its private CA: want a certificate error, got %d", status)
 	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); !ok {
 		return "", fmt.Errorf("call the backend without its private CA: want a certificate error: %w", err)
@@ -47,4 +28,38 @@ func directCall(ctx context.Context, address string) (string, error) {
 		err = failed.Err
 	}
 	return fmt.Sprintf("GET %s: %v", target, err), nil
+}
+
+// callBackend lists the backend's users without the proxy, trusting the roots
+// given, nil meaning the system's. An empty token sends no credential.
+func callBackend(ctx context.Context, address string, roots *x509.CertPool, token string) (target string, status int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", 0, fmt.Errorf("read the backend's address: %w", err)
+	}
+	client := &http.Client{Transport: &http.Transport{
+		DisableKeepAlives:   true,
+		TLSHandshakeTimeout: 5 * time.Second,
+		TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		// The name is known to the company's own resolver only.
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, address)
+		},
+	}}
+	target = "https://" + net.JoinHostPort(backendName, port) + backendPath + "/Users"
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	if err != nil {
+		return "", 0, fmt.Errorf("build the direct call: %w", err)
+	}
+	if token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return target, 0, err
+	}
+	response.Body.Close()
+	return target, response.StatusCode, nil
 }

@@ -1,6 +1,6 @@
 // Command lab runs everything that stands in for the outside world around the
-// proxy: Entra, a SCIM backend and a private certificate authority. It is never
-// shipped.
+// proxy: Entra, a SCIM backend, a private certificate authority and a key vault.
+// It is never shipped.
 package main
 
 import (

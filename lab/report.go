@@ -144,6 +144,28 @@ func writePicture(w io.Writer, s *stand) {
 	for i := range rows {
 		fmt.Fprintf(w, "  %s\n", strings.TrimRight(rows[i].String(), " "))
 	}
+	if s.vault != nil {
+		fmt.Fprintf(w, "\n  Both tokens and the private CA: keyvault: references to https://%s (in this process).\n", vaultName)
+	}
+}
+
+// writeRotation writes one line, and one for each call that failed.
+func writeRotation(w io.Writer, calls []entra.Call) (failed int) {
+	var reasons []string
+	for _, call := range calls {
+		if call.OK {
+			continue
+		}
+		failed++
+		if !call.Skipped { // the call that it depends on has the reason
+			reasons = append(reasons, fmt.Sprintf("  ✗ %s: %s %s: %s", call.Step, call.Method, shorten(call.Path), call.Detail))
+		}
+	}
+	fmt.Fprintf(w, "\nRotation: both tokens replaced in the vault while %d calls went through: %d failed\n", len(calls), failed)
+	for _, reason := range reasons {
+		fmt.Fprintln(w, reason)
+	}
+	return failed
 }
 
 // writeServing says how to call the proxy by hand.

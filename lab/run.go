@@ -19,6 +19,7 @@ type runOptions struct {
 	port      int    // of the proxy; zero takes a free one
 	normalize string // the proxy's setting
 	once      bool
+	vault     bool   // the proxy reads its secrets from a key vault, where they are replaced
 	keepLog   string // file for the proxy's log; empty keeps none
 }
 
@@ -29,6 +30,7 @@ func parseRun(args []string, std stdio) (runOptions, error) {
 	flags.IntVar(&options.port, "port", 7071, "`port` of the proxy on 127.0.0.1; 0 takes a free one")
 	flags.StringVar(&options.normalize, "normalize", "all", "the proxy's `NORMALIZE` setting; with none, calls fail")
 	flags.BoolVar(&options.once, "once", false, "end after the calls; exit 1 unless each ended as it should")
+	flags.BoolVar(&options.vault, "vault", false, "keep the secrets in a key vault, and replace both tokens there while calls go through")
 	flags.StringVar(&options.keepLog, "keep-log", "", "`file` that keeps the proxy's log")
 	if err := parse(flags, args, std); err != nil {
 		return runOptions{}, err
@@ -54,7 +56,11 @@ func runLab(ctx context.Context, args []string, std stdio) (err error) {
 	if options.port, err = checkPort(ctx, options.port); err != nil {
 		return err
 	}
-	s, err := newStand(options.port, options.normalize)
+	keep := (*stand).writeSecrets
+	if options.vault {
+		keep = (*stand).openVault
+	}
+	s, err := newStand(options.port, options.normalize, keep)
 	if err != nil {
 		return err
 	}
@@ -91,7 +97,7 @@ func runLab(ctx context.Context, args []string, std stdio) (err error) {
 var errCalls = errors.New("calls did not end as they should")
 
 // play makes the direct call, and a cycle in each of Entra's dialects, and
-// writes what came of them.
+// with a vault rotates the tokens. It writes what came of them.
 func (s *stand) play(ctx context.Context, w io.Writer) error {
 	refusal, err := directCall(ctx, s.backendAddress)
 	if err != nil {
@@ -115,6 +121,14 @@ func (s *stand) play(ctx context.Context, w io.Writer) error {
 	writePicture(w, s)
 	if err := s.death(); err != nil {
 		return err
+	}
+	if s.vault != nil {
+		calls, err := s.rotate(ctx)
+		if err != nil {
+			return err
+		}
+		failed += writeRotation(w, calls)
+		total += len(calls)
 	}
 	if failed > 0 {
 		return fmt.Errorf("%d of %d %w", failed, total, errCalls)

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/entra-scim-proxy/lab/entra"
+	"example.com/entra-scim-proxy/lab/vault"
 )
 
 func TestBusyPortIsOneSentence(t *testing.T) {
@@ -99,6 +100,14 @@ func TestWritePicture(t *testing.T) {
 	if diff := cmp.Diff(want, got.String()); diff != "" {
 		t.Errorf("picture (-want +got):\n%s", diff)
 	}
+	got.Reset()
+	writePicture(&got, &stand{origin: "http://127.0.0.1:7071", backendAddress: "127.0.0.1:40123", vault: &vault.Server{}})
+	const below = `
+  Both tokens and the private CA: keyvault: references to https://contoso-lab.vault.azure.net (in this process).
+`
+	if diff := cmp.Diff(want+below, got.String()); diff != "" {
+		t.Errorf("picture with a vault (-want +got):\n%s", diff)
+	}
 }
 
 func TestChildEnvironment(t *testing.T) {
@@ -107,7 +116,8 @@ func TestChildEnvironment(t *testing.T) {
 		"PORT=1", "BACKEND_URL=https://other.example.com", "BACKEND_ALLOW_HTTP=true", "ENTRA_TOKEN=plain:x",
 		"KEY_VAULT_URL=https://vault.example.com", "AZURE_CLIENT_ID=1", "SCIM_PATH=/other", "MAX_BODY=1", "LOG_LEVEL=error",
 		"WEBSITE_SITE_NAME=a", "WEBSITE_HOSTNAME=a", "FUNCTIONS_CUSTOMHANDLER_PORT=1", "IDENTITY_ENDPOINT=http://a", "IDENTITY_HEADER=a",
-		"HTTPS_PROXY=http://a", "SSL_CERT_FILE=/a",
+		"MSI_ENDPOINT=http://a", "MSI_SECRET=a", "IMDS_ENDPOINT=http://a", "AZURE_TENANT_ID=1", "AZURE_TOKEN_CREDENTIALS=dev",
+		"HTTPS_PROXY=http://a", "https_proxy=http://a", "NO_PROXY=*", "SSL_CERT_FILE=/a", "SSL_CERT_DIR=/a",
 	}, "PORT=7071")
 	want := []string{"PATH=/bin", "HOME=/home/ada", "Path=C:\\", "PORT=7071"}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -44,7 +44,7 @@ func newSite(t *testing.T, normalize string, options func(*stand) backend.Option
 		t.Fatal(err)
 	}
 	s := new(site)
-	if s.stand, err = newStand(port, normalize); err != nil {
+	if s.stand, err = newStand(port, normalize, (*stand).writeSecrets); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.close() })

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"example.com/entra-scim-proxy/lab/pki"
+	"example.com/entra-scim-proxy/lab/vault"
 )
 
 const (
@@ -36,17 +37,21 @@ type stand struct {
 	dir                      string
 	authority                *pki.Authority
 	entraToken, backendToken string
+	vault                    *vault.Server // nil: the proxy reads its secrets from files
+	secrets                  []string      // the proxy's settings of secrets, and what it needs to read them
 
 	port, origin   string // of the proxy
 	normalize      string // the proxy's setting NORMALIZE
 	backendAddress string // host:port, once the backend runs
+	toBackend      *os.File
 	logs           []string
 	children       []*child // in the order of their start
 }
 
 // newStand makes what the processes need, for a proxy on the given port with
-// the given rules, and starts none. Close removes it.
-func newStand(port int, normalize string) (s *stand, err error) {
+// the given rules, and starts none of them. Keep puts the secrets where the
+// proxy reads them: writeSecrets or openVault. Close removes everything.
+func newStand(port int, normalize string, keep func(*stand) error) (s *stand, err error) {
 	s = &stand{
 		normalize:    normalize,
 		entraToken:   newToken(),
@@ -60,15 +65,8 @@ func newStand(port int, normalize string) (s *stand, err error) {
 	if s.dir, err = os.MkdirTemp("", "entra-scim-lab-"); err != nil { // 0700
 		return nil, fmt.Errorf("make a temporary directory: %w", err)
 	}
-	for name, content := range map[string][]byte{
-		"ca.pem":        s.authority.PEM(),
-		"backend-token": []byte(s.backendToken),
-		"entra-token":   []byte(s.entraToken),
-	} {
-		if err := os.WriteFile(s.path(name), content, 0o600); err != nil {
-			s.close()
-			return nil, fmt.Errorf("write %s: %w", name, err)
-		}
+	if err := keep(s); err != nil {
+		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
 }
@@ -88,11 +86,14 @@ func (s *stand) tenantURLs() []string {
 	return []string{s.origin + proxyPath, s.origin + proxyPath + "?" + tenantFlag}
 }
 
-// close ends the processes, the last one started first, and removes the
-// directory.
+// close ends the processes, the last one started first, and the vault, and
+// removes the directory.
 func (s *stand) close() error {
 	for _, c := range slices.Backward(s.children) {
 		c.stop()
+	}
+	if s.vault != nil {
+		s.vault.Close()
 	}
 	return os.RemoveAll(s.dir)
 }
@@ -137,8 +138,9 @@ func (s *stand) startBackend(ctx context.Context) error {
 		return err
 	}
 	s.children = append(s.children, c)
-	if _, err := toChild.Write(append(config, '\n')); err != nil {
-		return fmt.Errorf("configure the backend: %w", err)
+	s.toBackend = toChild
+	if err := s.tellBackend(config); err != nil {
+		return err
 	}
 	s.backendAddress, err = readAddress(ctx, c, fromChild)
 	return err
@@ -147,18 +149,23 @@ func (s *stand) startBackend(ctx context.Context) error {
 // backendConfig issues the backend's certificate. Its external base URL is the
 // proxy's, as an operator would set it, so that the locations it hands out lead
 // back through the proxy.
-func (s *stand) backendConfig() ([]byte, error) {
+func (s *stand) backendConfig() (backendConfig, error) {
 	certificate, key, err := s.authority.Issue(pki.Leaf{Names: []string{backendName}})
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(backendConfig{
+	return backendConfig{
 		Token:       s.backendToken,
 		BasePath:    backendPath,
 		PublicURL:   s.origin + proxyPath,
 		Certificate: string(certificate),
 		Key:         string(key),
-	})
+	}, err
+}
+
+// tellBackend writes a line to the backend's standard input.
+func (s *stand) tellBackend(line any) error {
+	if err := json.NewEncoder(s.toBackend).Encode(line); err != nil {
+		return fmt.Errorf("configure the backend: %w", err)
+	}
+	return nil
 }
 
 // readAddress reads the backend's one line; a child that does not write it in
@@ -195,16 +202,13 @@ func (s *stand) startProxy(ctx context.Context, binary, logFile string) error {
 	}
 	c, err := startChild(ctx, childSpec{
 		name: "proxy", path: binary, stdout: stdout, stderr: stderr,
-		env: childEnvironment(os.Environ(),
+		env: append(childEnvironment(os.Environ(),
 			"PORT="+s.port,
 			"BACKEND_URL=https://"+s.backendAddress+backendPath,
 			"BACKEND_SERVER_NAME="+backendName,
-			"BACKEND_CA=file:"+s.path("ca.pem"),
-			"BACKEND_TOKEN=file:"+s.path("backend-token"),
-			"ENTRA_TOKEN=file:"+s.path("entra-token"),
 			"PUBLIC_URL="+s.origin,
 			"NORMALIZE="+s.normalize,
-		),
+		), s.secrets...),
 	})
 	if err != nil {
 		return err

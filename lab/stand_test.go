@@ -13,6 +13,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"example.com/entra-scim-proxy/lab/vault"
 )
 
 // emptyTemp makes a directory for temporary files, which must be empty at the
@@ -70,6 +72,27 @@ func TestRunWithoutNormalizationFails(t *testing.T) {
 }
 
 func TestServesUntilInterrupted(t *testing.T) {
+	serves(t)
+}
+
+// Every secret from a vault, which then holds the token to call with.
+func TestServesFromAVaultAfterARotation(t *testing.T) {
+	newVaultStand(t) // or skip
+	output := serves(t, "--vault")
+	for _, want := range []string{
+		"\n84 of 84 calls ended as they should", "\n  Both tokens and the private CA: keyvault: references to https://contoso-lab.vault.azure.net",
+		"\nRotation: both tokens replaced in the vault while 60 calls went through: 0 failed\n",
+	} {
+		if !strings.Contains(output, want) {
+			t.Errorf("no %q in %s", want, output)
+		}
+	}
+}
+
+// serves runs the lab without an end, tries the curl line that it prints, and
+// interrupts it. It returns what was printed before that line.
+func serves(t *testing.T, flags ...string) (output string) {
+	t.Helper()
 	binary := handler(t)
 	emptyTemp(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -78,7 +101,8 @@ func TestServesUntilInterrupted(t *testing.T) {
 	var errs bytes.Buffer
 	code := make(chan int, 1)
 	go func() { // ends when the context does
-		code <- dispatch(ctx, []string{"run", "--handler", binary, "--port", "0"}, stdio{out: writer, err: &errs})
+		args := append([]string{"run", "--handler", binary, "--port", "0"}, flags...)
+		code <- dispatch(ctx, args, stdio{out: writer, err: &errs})
 		writer.Close()
 	}()
 	var curl []string
@@ -86,6 +110,7 @@ func TestServesUntilInterrupted(t *testing.T) {
 		if curl = regexp.MustCompile(`curl -sS -H 'Authorization: (.*)' '(.*)'`).FindStringSubmatch(lines.Text()); curl != nil {
 			break
 		}
+		output += lines.Text() + "\n"
 	}
 	if curl == nil {
 		t.Fatalf("no curl line; exit code %d, stderr %s", <-code, errs.String())
@@ -107,6 +132,7 @@ func TestServesUntilInterrupted(t *testing.T) {
 	if got := <-code; got != 0 || errs.Len() > 0 {
 		t.Errorf("got exit code %d, stderr %s", got, errs.String())
 	}
+	return output
 }
 
 func TestDeathOfAChildEndsTheRun(t *testing.T) {
@@ -148,46 +174,12 @@ func TestBadSettingsAreShown(t *testing.T) {
 	}
 }
 
-func TestBackendEndsWithItsStandardInput(t *testing.T) {
-	s := newTestStand(t)
-	config, err := s.backendConfig()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdin, toBackend := io.Pipe()
-	fromBackend, stdout := io.Pipe()
-	ended := make(chan error, 1)
-	go func() { // ends with its standard input
-		ended <- runBackend(t.Context(), nil, stdio{in: stdin, out: stdout, err: io.Discard})
-	}()
-	if _, err := toBackend.Write(append(config, '\n')); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(fromBackend).ReadString('\n')
-	if err != nil || !regexp.MustCompile(`^\{"address":"127\.0\.0\.1:\d+"\}\n$`).MatchString(line) {
-		t.Errorf("got %q, %v", line, err)
-	}
-	toBackend.Close()
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
-}
-
-func TestBackendRefusesABadConfiguration(t *testing.T) {
-	for _, line := range []string{"{\"token\":\"secret\n", `{"token":"secret"}` + "\n"} {
-		err := runBackend(t.Context(), nil, stdio{in: strings.NewReader(line), out: io.Discard, err: io.Discard})
-		if err == nil || strings.Contains(err.Error(), "secret") {
-			t.Errorf("%q: got %v", line, err)
-		}
-	}
-}
-
 func TestStandKeepsSecretsToItself(t *testing.T) {
 	s := newTestStand(t)
 	if s.entraToken == s.backendToken || len(s.entraToken) != 43 {
 		t.Errorf("got tokens of %d and %d characters", len(s.entraToken), len(s.backendToken))
 	}
-	for path, want := range map[string]os.FileMode{s.dir: 0o700, s.path("entra-token"): 0o600, s.path("backend-token"): 0o600} {
+	for path, want := range map[string]os.FileMode{s.dir: 0o700, s.path(entraTokenName): 0o600, s.path(backendTokenName): 0o600} {
 		info, err := os.Stat(path)
 		if err != nil {
 			t.Fatal(err)
@@ -204,9 +196,23 @@ func TestStandKeepsSecretsToItself(t *testing.T) {
 	}
 }
 
+// newVaultStand is a stand with a vault, on systems that can have one.
+func newVaultStand(t *testing.T) *stand {
+	t.Helper()
+	s, err := newStand(0, "none", (*stand).openVault)
+	if errors.Is(err, vault.ErrSystem) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.close() })
+	return s
+}
+
 func newTestStand(t *testing.T) *stand {
 	t.Helper()
-	s, err := newStand(0, "none")
+	s, err := newStand(0, "none", (*stand).writeSecrets)
 	if err != nil {
 		t.Fatal(err)
 	}

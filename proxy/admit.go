@@ -1,10 +1,12 @@
 package proxy
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"example.com/entra-scim-proxy/proxy/token"
@@ -87,14 +89,37 @@ func bearer(header http.Header) string {
 	return strings.TrimLeft(presented, " ")
 }
 
-// authenticate checks the caller's credential. Absent, malformed and wrong
-// ones take the same way and fail with the same error.
-func authenticate(header http.Header, accepted token.Credentials) (token.Secret, error) {
-	match, ok := accepted.Match(bearer(header))
-	if !ok {
-		return token.Secret{}, errUnauthorized
+// renewLimit bounds how long a caller with an unknown token waits for a read of
+// the tokens that are accepted.
+const renewLimit = 2 * time.Second
+
+// authenticate checks the caller's credential. Absent, malformed and wrong ones
+// fail with the same error. A token that is not known may be one that the
+// secret got a second ago: it is read again, so rarely that a flood of wrong
+// tokens does not reach its source.
+func (p *Proxy) authenticate(ctx context.Context, x *exchange, header http.Header) error {
+	accepted, err := x.secret(ctx, p.options.Inbound)
+	if err != nil {
+		return err
 	}
-	return match, nil
+	presented := bearer(header)
+	match, ok := accepted.Match(presented)
+	if !ok && presented != "" {
+		start := time.Now()
+		limited, cancel := context.WithTimeout(ctx, renewLimit)
+		defer cancel()
+		accepted = p.options.Inbound.Renew(limited, func(have token.Credentials) bool {
+			_, ok := have.Match(presented)
+			return ok
+		})
+		x.secretTime += time.Since(start)
+		match, ok = accepted.Match(presented)
+	}
+	if !ok {
+		return errUnauthorized
+	}
+	x.caller = match
+	return nil
 }
 
 // strippedKeys are the query parameters that are not the backend's business:

@@ -178,7 +178,7 @@ func TestAllocationCeilings(t *testing.T) {
 
 // Without the buffer pool each call would allocate 32 KiB for its copy buffer.
 func TestExchangesReuseTheCopyBuffer(t *testing.T) {
-	cache := token.NewCache(token.ReadCredentials(token.Static(token.NewSecret("token"))), zap.NewNop())
+	cache := token.NewCache(token.ReadCredentials(token.Static(token.NewSecret("token"))), token.Windows{}, zap.NewNop())
 	p, err := New(Options{
 		Backend: &url.URL{Scheme: "https", Host: "backend.example.com"}, Timeout: time.Minute, MaxBody: 1, Inbound: cache, Outbound: cache,
 		Explain: func(error) Fault { return Fault{} }, Log: zap.NewNop(),

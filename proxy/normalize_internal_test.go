@@ -73,7 +73,7 @@ func TestNormalizedPatchStaysSmall(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cache := token.NewCache(token.ReadCredentials(token.Static(token.NewSecret("token"))), zap.NewNop())
+		cache := token.NewCache(token.ReadCredentials(token.Static(token.NewSecret("token"))), token.Windows{}, zap.NewNop())
 		p := newProxy(t, cache, normalizer)
 		return testing.Benchmark(func(b *testing.B) {
 			b.ReportAllocs()

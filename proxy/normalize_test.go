@@ -347,7 +347,7 @@ func TestRefusalsDoNotWaitForTheBackendsCredential(t *testing.T) {
 	} {
 		w := newWorld(t, setup{maxBody: 100, options: func(o *proxy.Options) {
 			o.Normalizer = normalizer(t, "all")
-			o.Outbound = token.NewCache(never, zap.NewNop())
+			o.Outbound = token.NewCache(never, token.Windows{}, zap.NewNop())
 		}})
 		if got := send(w); got.StatusCode != want || asked.Load() {
 			t.Errorf("%d %s, want %d; the credential was asked for: %v", got.StatusCode, got.body, want, asked.Load())

@@ -39,9 +39,10 @@ type Options struct {
 	MaxBody int64
 	// UserAgent is sent to the backend; "" sends none.
 	UserAgent string
-	// Inbound holds the tokens that a client may present.
+	// Inbound holds the tokens that a client may present, any of them.
 	Inbound *token.Cache[token.Credentials]
-	// Outbound holds the tokens that the backend expects, the first counts.
+	// Outbound holds the tokens that the backend expects: the first, or, where
+	// the backend refuses that, the one after it.
 	Outbound *token.Cache[token.Credentials]
 	// Transport makes the calls to the backend. It must neither follow
 	// redirects nor send credentials of its own.
@@ -99,7 +100,7 @@ func New(options Options) (*Proxy, error) {
 	p := &Proxy{
 		options: options, basePath: strings.TrimSuffix(options.Backend.EscapedPath(), "/"),
 		bodyTime: min(bodyLimit, options.Timeout),
-		swap:     &swap{next: options.Transport, outbound: options.Outbound},
+		swap:     &swap{next: options.Transport, outbound: options.Outbound, log: options.Log},
 		fired:    make([]atomic.Uint64, len(scim.Rules())), locations: newLocations(&options),
 	}
 	p.reverse = &httputil.ReverseProxy{
@@ -163,7 +164,7 @@ func (p *Proxy) prepare(ctx context.Context, x *exchange, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	x.credential = credentials.Current()
+	x.credential = p.swap.choose(credentials)
 	if concerned && kind == scim.Patch {
 		p.completeTargets(ctx, x, r.Header)
 	}
@@ -183,11 +184,7 @@ func (p *Proxy) admit(ctx context.Context, x *exchange, r *http.Request) error {
 	if x.endpoint = x.route; p.options.Normalizer.Rules() != 0 {
 		x.endpoint = endpoint(resource)
 	}
-	accepted, err := x.secret(ctx, p.options.Inbound)
-	if err != nil {
-		return err
-	}
-	if x.caller, err = authenticate(r.Header, accepted); err != nil {
+	if err := p.authenticate(ctx, x, r.Header); err != nil {
 		return err
 	}
 	query, cut, err := forwardedQuery(r.URL.RawQuery)

@@ -15,18 +15,21 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.uber.org/zap"
+
 	"example.com/entra-scim-proxy/proxy/token"
 )
 
 // errTransport marks the errors that came out of Options.Transport.
 var errTransport = errors.New("call to the backend failed")
 
-// swap sends a call with the backend's credential, and once more with a fresh
-// one if the backend refuses the first: a call that was answered 401 was not
-// executed.
+// swap sends a call with the backend's credential, and again with another one if
+// the backend refuses the first: a call that was answered 401 was not executed.
 type swap struct {
 	next     http.RoundTripper
 	outbound *token.Cache[token.Credentials]
+	log      *zap.Logger
+	standing
 }
 
 // RoundTrip implements [http.RoundTripper] for the exchange's own call.
@@ -47,13 +50,16 @@ func (s *swap) RoundTrip(request *http.Request) (*http.Response, error) {
 	return &answer, nil
 }
 
-// call sends a request, whose header must be ours, and repeats it once if it was
+// call sends a request, whose header must be ours, and repeats it if it was
 // refused. The request carries body.outgoing(), and so does its repeat. Every
 // call to the backend takes this way.
 func (s *swap) call(x *exchange, request *http.Request, body *requestBody) (*http.Response, error) {
 	response, err := s.send(x, request)
 	if err == nil && response.StatusCode == http.StatusUnauthorized {
-		return s.repeat(x, request, response, body)
+		response, err = s.repeat(x, request, response, body)
+	}
+	if err == nil {
+		s.wasTaken()
 	}
 	return response, err
 }
@@ -106,28 +112,32 @@ func (x *exchange) once(request *http.Request) *http.Request {
 	}))
 }
 
-// repeat sends the call again if there is a credential that the backend has
-// not refused, and a body to send.
+// repeat sends the call again, with each credential that there is and that the
+// backend has not refused on this call.
 func (s *swap) repeat(x *exchange, request *http.Request, refused *http.Response, body *requestBody) (*http.Response, error) {
 	// Unread: a body that trickles would keep the repeat waiting.
 	_ = refused.Body.Close()
-	used := x.credential
-	isRefused := func(have token.Credentials) bool { return have.Current().Equal(used) }
-	start := time.Now()
-	fresh, err := s.outbound.Renew(request.Context(), isRefused)
-	x.secretTime += time.Since(start)
-	if err != nil || isRefused(fresh) || !body.repeatable() {
-		return nil, errCredentialRefused
-	}
-	again := request.Clone(request.Context())
-	again.Body = body.outgoing()
-	x.credential, x.replayed = fresh.Current(), true
-	response, err := s.send(x, again)
-	if err == nil && response.StatusCode == http.StatusUnauthorized {
+	tried := []token.Secret{x.credential}
+	for {
+		start := time.Now()
+		credentials, next, ok := s.another(request.Context(), tried, body.repeatable())
+		x.secretTime += time.Since(start)
+		if !ok || !body.repeatable() {
+			return nil, errCredentialRefused
+		}
+		again := request.Clone(request.Context())
+		again.Body = body.outgoing()
+		x.credential, x.replayed = next, true
+		response, err := s.send(x, again)
+		if err != nil || response.StatusCode != http.StatusUnauthorized {
+			if err == nil {
+				s.remember(credentials, next)
+			}
+			return response, err
+		}
 		_ = response.Body.Close()
-		return nil, errCredentialRefused
+		tried = append(tried, next)
 	}
-	return response, err
 }
 
 // isSCIMError reports whether a response's body is a SCIM Error (RFC 7644

@@ -222,7 +222,7 @@ func TestConcurrentCallsDoNotMix(t *testing.T) {
 // Whatever holds a secret, at whatever depth, prints its identity at most.
 func TestNothingOfTheProxyPrintsASecret(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cache := token.NewCache(token.ReadCredentials(token.Static(token.NewSecret(backendToken))), zap.NewNop())
+		cache := token.NewCache(token.ReadCredentials(token.Static(token.NewSecret(backendToken))), token.Windows{}, zap.NewNop())
 		if credentials, err := cache.Get(t.Context()); err != nil || credentials.Current().Reveal() != backendToken {
 			t.Fatalf("%v, %v", credentials, err)
 		}

@@ -116,8 +116,8 @@ func newWorld(t *testing.T, with setup) *world {
 	options := proxy.Options{
 		Backend: base, Host: serverName, Path: strings.TrimSuffix(orDefault(with.path, "/scim"), "/"),
 		Timeout: orDefault(with.timeout, 20*time.Second), MaxBody: orDefault(with.maxBody, 1<<20), UserAgent: "proxy-test",
-		Inbound:   token.NewCache(token.ReadCredentials(token.Static(token.NewSecret(entraToken))), log),
-		Outbound:  token.NewCache(token.ReadCredentials(w.secret), log),
+		Inbound:   token.NewCache(token.ReadCredentials(token.Static(token.NewSecret(entraToken))), token.Windows{}, log),
+		Outbound:  token.NewCache(token.ReadCredentials(w.secret), token.Windows{}, log),
 		Transport: upstream.NewTransport(upstream.Options{ServerName: serverName, Roots: roots}),
 		Explain: func(err error) proxy.Fault {
 			fault := upstream.Explain(err)

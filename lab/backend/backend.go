@@ -88,6 +88,14 @@ func (b *Backend) Strict() *Backend {
 	return &view
 }
 
+// WithToken returns a view of the same resources that expects another token,
+// which must not be empty.
+func (b *Backend) WithToken(token string) *Backend {
+	view := *b
+	view.credential = sha256.Sum256([]byte(token))
+	return &view
+}
+
 // Users returns the number of users that exist.
 func (b *Backend) Users() int { return b.store.size(userType) }
 

@@ -61,6 +61,21 @@ func (c *Client) Cycle(ctx context.Context) []Call {
 	return c.play(ctx, c.cycle())
 }
 
+// Visit sends the look-up of an invented user, its creation and its deletion:
+// three calls, which leave nothing behind when all end as they should. Visits
+// at the same time do not meet.
+func (c *Client) Visit(ctx context.Context) []Call {
+	guest := newUser("Guest-"+newGUID(), "Guest", "Reception")
+	return c.play(ctx, []step{
+		{
+			name: lookUpUser, method: http.MethodGet, path: "/Users", query: equals("", "userName", guest.UserName),
+			want: wantOK, judge: matches("", nil),
+		},
+		create(createUser, lookUpUser, "/Users", "user", guest),
+		{name: deleteUser, after: []string{createUser}, method: http.MethodDelete, path: "/Users/{user}", want: wantDeleted},
+	})
+}
+
 func (c *Client) cycle() []step {
 	ada := newUser("Ada", "Analyst", "Engines")
 	return slices.Concat(

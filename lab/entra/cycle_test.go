@@ -317,3 +317,21 @@ func TestLeakedMembersTurnAddIntoReplace(t *testing.T) {
 		}
 	}
 }
+
+func TestVisitLeavesNothingBehind(t *testing.T) {
+	handler := newBackend(t)
+	server := httptest.NewServer(handler)
+	defer server.Close()
+	for token, want := range map[string][]bool{"secret-token": {true, true, true}, "other": {false, false, false}} {
+		var got []bool
+		for _, call := range newClient(t, Options{TenantURL: server.URL + "/scim", Token: token}).Visit(t.Context()) {
+			got = append(got, call.OK)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("calls with the token %s (-want +got):\n%s", token, diff)
+		}
+	}
+	if left := handler.(*backend.Backend).Users(); left != 0 {
+		t.Errorf("%d users are left", left)
+	}
+}

@@ -23,8 +23,12 @@ type Authority struct {
 	key  *ecdsa.PrivateKey
 }
 
+// validity is how long a certificate is valid: well beyond the time in which one
+// that expires is worth a warning.
+const validity = 90 * 24 * time.Hour
+
 // Leaf describes a certificate to issue. The zero value is a server
-// certificate without any name, valid from an hour ago for a day.
+// certificate without any name, valid from an hour ago for 90 days.
 type Leaf struct {
 	// CommonName is the subject's common name; empty means none.
 	CommonName string
@@ -32,7 +36,7 @@ type Leaf struct {
 	// addresses become IP names, the rest DNS names.
 	Names []string
 	// NotBefore and NotAfter bound the validity; zero means an hour ago and
-	// a day from now.
+	// 90 days from now.
 	NotBefore, NotAfter time.Time
 	// Client makes a client certificate instead of a server certificate.
 	Client bool
@@ -41,10 +45,10 @@ type Leaf struct {
 	SelfSigned bool
 }
 
-// New makes an authority whose subject has the common name given, valid for a
-// day. It fails only when the system has no randomness.
+// New makes an authority whose subject has the common name given, valid for 90
+// days. It fails only when the system has no randomness.
 func New(commonName string) (*Authority, error) {
-	return newAuthority(commonName, time.Now().Add(24*time.Hour))
+	return newAuthority(commonName, time.Now().Add(validity))
 }
 
 // NewExpired makes an authority whose own certificate ended an hour ago.
@@ -134,7 +138,7 @@ func (l Leaf) template() *x509.Certificate {
 		template.NotBefore = time.Now().Add(-time.Hour)
 	}
 	if template.NotAfter.IsZero() {
-		template.NotAfter = time.Now().Add(24 * time.Hour)
+		template.NotAfter = time.Now().Add(validity)
 	}
 	for _, name := range l.Names {
 		if ip := net.ParseIP(name); ip != nil {

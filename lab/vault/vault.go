@@ -1,67 +1,167 @@
 // Package vault is an Azure Key Vault and a managed identity endpoint on this
-// machine, as far as the proxy uses them: the current version of a secret, read
-// with a token that the endpoint issued.
+// machine, as far as the proxy uses them: the versions of a secret, listed and
+// read with a token that the endpoint issued.
 package vault
 
 import (
 	"crypto/rand"
-	"encoding/json"
+	"encoding/hex"
+	"fmt"
+	"maps"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 )
 
-const (
-	resource = "https://vault.azure.net"
-	// challenge is what Key Vault answers to a call without a token.
-	// https://learn.microsoft.com/azure/key-vault/general/authentication-requests-and-responses
-	challenge = `Bearer authorization="https://login.microsoftonline.com/8adf8e6e-67b2-4cf2-a259-e3dc5476c621", resource="` + resource + `"`
-)
-
-// Secret is the current version of a secret.
+// Secret is one version of a secret.
 type Secret struct {
 	// Value is the secret itself.
 	Value string
+	// ContentType describes the value; "" means none.
+	ContentType string
+	// Disabled keeps everybody from reading the value. The version is listed
+	// all the same.
+	Disabled bool
+	// Created is when the version was made, in whole seconds on the wire, as
+	// with Key Vault. Zero at Set means now.
+	Created time.Time
 	// NotBefore and Expires bound its validity; zero means no bound. As with
 	// Key Vault, they do not keep anybody from reading it.
 	NotBefore, Expires time.Time
 }
 
+// Refusal is an answer instead of what was asked for, in the form of Key
+// Vault's errors.
+// https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
+type Refusal struct {
+	// Status is that of the answer; zero means no refusal.
+	Status int
+	// Code is error.code, such as Forbidden.
+	Code string
+	// Inner is error.innererror.code, such as ForbiddenByRbac; "" leaves
+	// error.innererror out.
+	Inner string
+	// Message is error.message.
+	Message string
+}
+
+// Counts are the calls that came with a good token, refused ones included, and
+// the tokens.
+type Counts struct {
+	// Reads are the calls for a value: by "name" for the current version, by
+	// "name/version" for one that was named.
+	Reads map[string]int
+	// Lists are the calls for versions, one for each page.
+	Lists int
+	// Tokens are those that the identity endpoint issued.
+	Tokens int
+}
+
 // Vault is one vault with the identity that may read it. The zero Vault is
 // empty and ready to use. Its methods may be called at any time.
 type Vault struct {
-	mu       sync.Mutex
-	secrets  map[string]Secret
-	token    string
-	refusal  refusal
-	reads    int
-	issued   int
-	clientID string
-	identity http.HandlerFunc
+	mu                 sync.Mutex
+	secrets            map[string][]*version // by name, in the order of Set
+	token              string
+	refusal, noListing Refusal
+	down               bool
+	delay              time.Duration
+	reads              map[string]int
+	lists, issued      int
+	clientID           string
+	identity           http.HandlerFunc
 }
 
-type refusal struct {
-	status int
-	code   string
+// version is a Secret with what the vault gives it.
+type version struct {
+	Secret
+	id      string
+	updated time.Time
 }
 
-// Set stores the current version of a secret.
-func (v *Vault) Set(name string, secret Secret) {
+// Set makes a new version of a secret, which becomes the current one, and
+// returns its id: 32 hexadecimal digits. Versions are to be set in the order of
+// their creation.
+func (v *Vault) Set(name string, secret Secret) (id string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.secrets == nil {
-		v.secrets = map[string]Secret{}
+	var digits [16]byte
+	rand.Read(digits[:])
+	id = hex.EncodeToString(digits[:])
+	if secret.Created.IsZero() {
+		secret.Created = time.Now()
 	}
-	v.secrets[name] = secret
+	if v.secrets == nil {
+		v.secrets = map[string][]*version{}
+	}
+	v.secrets[name] = append(v.secrets[name], &version{secret, id, secret.Created})
+	return id
 }
 
-// Refuse makes the vault answer every read with the status and error code; zero
-// ends that.
-func (v *Vault) Refuse(status int, code string) {
+// Update changes a version, which must exist: to disable it, for example.
+func (v *Vault) Update(name, id string, change func(*Secret)) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.refusal = refusal{status, code}
+	found := v.find(name, id)
+	if found == nil {
+		panic(fmt.Sprintf("vault: no version %q of secret %q to update", id, name))
+	}
+	change(&found.Secret)
+	found.updated = time.Now()
+}
+
+// find returns a version; id "" means the current one. It returns nil if there
+// is none. The lock must be held.
+func (v *Vault) find(name, id string) *version {
+	versions := v.secrets[name]
+	if id == "" && len(versions) > 0 {
+		return versions[len(versions)-1]
+	}
+	for _, candidate := range versions {
+		if candidate.id == id {
+			return candidate
+		}
+	}
+	return nil
+}
+
+// Delete removes a secret with all its versions.
+func (v *Vault) Delete(name string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.secrets, name)
+}
+
+// Refuse makes the vault refuse every call with a good token. The zero Refusal
+// ends that.
+func (v *Vault) Refuse(r Refusal) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.refusal = r
+}
+
+// RefuseList makes the vault refuse every listing of versions, as an access
+// policy without the permission List does. The zero Refusal ends that.
+func (v *Vault) RefuseList(r Refusal) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.noListing = r
+}
+
+// SetDown makes vault and identity endpoint break every connection off without
+// an answer, or ends that.
+func (v *Vault) SetDown(down bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.down = down
+}
+
+// SetDelay makes each answer of the vault wait that long, or until its caller
+// leaves. What it says was decided when the call came. Zero ends that.
+func (v *Vault) SetDelay(d time.Duration) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.delay = d
 }
 
 // SetIdentity replaces what the identity endpoint does; nil ends that.
@@ -71,12 +171,13 @@ func (v *Vault) SetIdentity(identity http.HandlerFunc) {
 	v.identity = identity
 }
 
-// Counts returns how many reads came with a good token, and how many tokens
-// were issued.
-func (v *Vault) Counts() (reads, issued int) {
+// Counts returns what was counted so far.
+func (v *Vault) Counts() Counts {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.reads, v.issued
+	reads := map[string]int{}
+	maps.Copy(reads, v.reads)
+	return Counts{Reads: reads, Lists: v.lists, Tokens: v.issued}
 }
 
 // ClientID returns the client id that the last token was asked for with, "" for
@@ -85,89 +186,4 @@ func (v *Vault) ClientID() string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.clientID
-}
-
-// ServeHTTP is the vault, to be served over TLS under a name of
-// vault.azure.net: the SDK compares it with the challenge's.
-func (v *Vault) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	authorization := r.Header.Get("Authorization")
-	switch {
-	case authorization == "":
-		w.Header().Set("WWW-Authenticate", challenge)
-		fail(w, http.StatusUnauthorized, "Unauthorized")
-		return
-	case v.token == "" || authorization != "Bearer "+v.token:
-		fail(w, http.StatusForbidden, "Forbidden")
-		return
-	}
-	v.reads++
-	name, ok := strings.CutPrefix(r.URL.Path, "/secrets/")
-	name = strings.TrimSuffix(name, "/")
-	secret, found := v.secrets[name]
-	switch {
-	case v.refusal.status != 0:
-		fail(w, v.refusal.status, v.refusal.code)
-	case !ok || !found || r.Method != http.MethodGet || r.URL.Query().Get("api-version") == "":
-		fail(w, http.StatusNotFound, "SecretNotFound")
-	default:
-		answer(w, http.StatusOK, map[string]any{
-			"value": secret.Value, "attributes": secret.attributes(),
-			"id": "https://" + r.Host + "/secrets/" + name + "/0123456789abcdef0123456789abcdef",
-		})
-	}
-}
-
-func (s Secret) attributes() map[string]any {
-	attributes := map[string]any{"enabled": true}
-	for name, at := range map[string]time.Time{"nbf": s.NotBefore, "exp": s.Expires} {
-		if !at.IsZero() {
-			attributes[name] = at.Unix()
-		}
-	}
-	return attributes
-}
-
-// IdentityHeader is what a caller of the identity endpoint proves itself with:
-// the value for IDENTITY_HEADER.
-const IdentityHeader = "lab-identity-header"
-
-// Identity is the managed identity endpoint of Azure Functions, for
-// IDENTITY_ENDPOINT.
-// https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference
-func (v *Vault) Identity(w http.ResponseWriter, r *http.Request) {
-	v.mu.Lock()
-	replaced := v.identity
-	v.mu.Unlock()
-	if replaced != nil {
-		replaced(w, r) // not under the lock: it may take its time
-		return
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.issued++
-	v.clientID = r.URL.Query().Get("client_id")
-	if r.Header.Get("X-Identity-Header") != IdentityHeader || r.URL.Query().Get("resource") != resource {
-		answer(w, http.StatusBadRequest, map[string]any{"statusCode": http.StatusBadRequest, "message": "wrong header or resource"})
-		return
-	}
-	if v.token == "" {
-		v.token = rand.Text()
-	}
-	answer(w, http.StatusOK, map[string]any{
-		"access_token": v.token, "token_type": "Bearer", "resource": resource,
-		"expires_on": time.Now().Add(24 * time.Hour).Unix(),
-	})
-}
-
-func fail(w http.ResponseWriter, status int, code string) {
-	answer(w, status, map[string]any{"error": map[string]string{"code": code, "message": code}})
-}
-
-func answer(w http.ResponseWriter, status int, body map[string]any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	// A failed write means that the caller has left.
-	_ = json.NewEncoder(w).Encode(body)
 }

@@ -9,15 +9,19 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"example.com/entra-scim-proxy/lab/pki"
 	"example.com/entra-scim-proxy/lab/vault"
 	"example.com/entra-scim-proxy/proxy/keyvault"
+	"example.com/entra-scim-proxy/proxy/token"
 )
 
 const (
@@ -77,56 +81,200 @@ func (a *azure) open(t *testing.T) *keyvault.Vault {
 	return v
 }
 
+// read reads a secret as the product does, and returns its values.
+func (a *azure) read(t *testing.T, use keyvault.Use, version string) ([]string, error) {
+	t.Helper()
+	return reveal(a.open(t).Secret("name-canary", version, use, zap.NewNop()).Read(t.Context()))
+}
+
+func reveal(credentials token.Credentials, err error) ([]string, error) {
+	var values []string
+	for _, credential := range credentials {
+		values = append(values, credential.Reveal())
+	}
+	return values, err
+}
+
 func TestReadsTheCurrentVersionWithTheManagedIdentity(t *testing.T) {
 	a := newAzure(t)
-	a.Set("name-canary", vault.Secret{Value: value, Expires: time.Now().Add(time.Hour), NotBefore: time.Now().Add(-time.Hour)})
-	source := a.open(t).Secret("name-canary")
+	end := time.Now().Add(time.Hour).Truncate(time.Second)
+	a.Set("name-canary", vault.Secret{Value: value, Expires: end, NotBefore: time.Now().Add(-time.Hour)})
+	source := a.open(t).Secret("name-canary", "", keyvault.Accept, zap.NewNop())
 	for range 3 {
 		values, err := source.Read(t.Context())
-		if err != nil || len(values) != 1 || values.Current().Reveal() != value {
+		if err != nil || len(values) != 1 || values.Current().Reveal() != value || !values.Current().Expires().Equal(end) {
 			t.Fatalf("%v, %v", values, err)
 		}
 	}
-	if reads, issued := a.Counts(); reads != 3 || issued != 1 {
-		t.Errorf("%d secret reads, %d tokens; want 3 and 1", reads, issued)
+	if counts := a.Counts(); counts.Reads["name-canary"] != 3 || counts.Lists != 3 || counts.Tokens != 1 {
+		t.Errorf("%+v; want 3 reads, 3 lists and 1 token", counts)
 	}
-	if printed := fmt.Sprintf("%+v %s %#v", source, source, source); strings.Contains(printed, value) {
-		t.Errorf("the source prints the value: %s", printed)
+	if printed := fmt.Sprintf("%+v %s %#v", source, source, source); strings.Contains(printed, "canary") {
+		t.Errorf("the source prints %s", printed)
 	}
 }
 
-// Key Vault itself returns such versions.
-func TestVersionsOutsideTheirWindowAreRefused(t *testing.T) {
+// The value of a version never changes: that of the one before is read once.
+func TestReadsTheVersionBefore(t *testing.T) {
 	a := newAzure(t)
-	source := a.open(t).Secret("name-canary")
-	for want, secret := range map[string]vault.Secret{
-		"expired on":       {Value: value, Expires: time.Now().Add(-time.Second)},
-		"not valid before": {Value: value, NotBefore: time.Now().Add(time.Hour)},
-	} {
-		a.Set("name-canary", secret)
-		if values, err := source.Read(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v, %v; want an error with %q", values, err, want)
+	now := time.Now()
+	var ids []string
+	for i, value := range []string{"oldest", "before", "current"} {
+		ids = append(ids, a.Set("name-canary", vault.Secret{Value: value, Created: now.Add(time.Duration(i-3) * time.Second)}))
+	}
+	source := a.open(t).Secret("name-canary", "", keyvault.Accept, zap.NewNop())
+	for range 3 {
+		if values, err := reveal(source.Read(t.Context())); err != nil || !slices.Equal(values, []string{"current", "before"}) {
+			t.Fatalf("%v, %v", values, err)
+		}
+	}
+	counts := a.Counts()
+	if counts.Reads["name-canary/"+ids[1]] != 1 || counts.Reads["name-canary/"+ids[0]] != 0 {
+		t.Errorf("%+v; want one read of the version before, and none of an older one", counts)
+	}
+	a.Set("name-canary", vault.Secret{Value: "newest", Created: now})
+	if values, err := reveal(source.Read(t.Context())); err != nil || !slices.Equal(values, []string{"newest", "current"}) {
+		t.Errorf("after a rotation: %v, %v", values, err)
+	}
+	a.Update("name-canary", ids[2], func(s *vault.Secret) { s.Disabled = true })
+	if values, err := reveal(source.Read(t.Context())); err != nil || !slices.Equal(values, []string{"newest"}) {
+		t.Errorf("after the withdrawal of the version before: %v, %v", values, err)
+	}
+}
+
+// A list of versions has pages, and no order.
+func TestReadsManyVersions(t *testing.T) {
+	a := newAzure(t)
+	now := time.Now()
+	for i := range 60 {
+		a.Set("name-canary", vault.Secret{Value: fmt.Sprint("value ", i), Created: now.Add(time.Duration(i-60) * time.Minute)})
+	}
+	if values, err := a.read(t, keyvault.Accept, ""); err != nil || !slices.Equal(values, []string{"value 59", "value 58"}) {
+		t.Errorf("%v, %v", values, err)
+	}
+}
+
+// Whom the newest version was withdrawn from reads what is left.
+func TestReadsPastADisabledVersion(t *testing.T) {
+	a := newAzure(t)
+	now := time.Now()
+	a.Set("name-canary", vault.Secret{Value: "oldest", Created: now.Add(-2 * time.Hour)})
+	a.Set("name-canary", vault.Secret{Value: "before", Created: now.Add(-time.Hour)})
+	a.Set("name-canary", vault.Secret{Value: "leaked", Disabled: true})
+	for _, use := range []keyvault.Use{keyvault.Accept, keyvault.Present} {
+		if values, err := a.read(t, use, ""); err != nil || !slices.Equal(values, []string{"before"}) {
+			t.Errorf("%v: %v, %v", use, values, err)
 		}
 	}
 }
 
-func TestFailuresSayWhatToDoAndNameNothing(t *testing.T) {
+// Key Vault itself returns versions outside of their window.
+func TestVersionsOutsideTheirWindow(t *testing.T) {
 	for name, test := range map[string]struct {
-		status int
-		code   string
-		want   []string
+		secret  vault.Secret
+		use     keyvault.Use
+		refusal string
 	}{
-		"role":    {403, "Forbidden", []string{"403 Forbidden", "Key Vault Secrets User"}},
-		"absent":  {0, "", []string{"404 SecretNotFound", "no secret of that name"}},
-		"unknown": {400, "BadParameter", []string{"400 BadParameter"}},
+		"expired, to accept":        {vault.Secret{Value: value, Expires: time.Now().Add(-time.Second)}, keyvault.Accept, "expired on"},
+		"expired, to present":       {vault.Secret{Value: value, Expires: time.Now().Add(-time.Second)}, keyvault.Present, ""},
+		"not yet valid, to accept":  {vault.Secret{Value: value, NotBefore: time.Now().Add(time.Hour)}, keyvault.Accept, "not valid before"},
+		"not yet valid, to present": {vault.Secret{Value: value, NotBefore: time.Now().Add(time.Hour)}, keyvault.Present, "not valid before"},
+		"disabled, to accept":       {vault.Secret{Value: value, Disabled: true}, keyvault.Accept, "disabled"},
+		"disabled, to present":      {vault.Secret{Value: value, Disabled: true}, keyvault.Present, "disabled"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := newAzure(t)
-			a.Refuse(test.status, test.code)
-			_, err := a.open(t).Secret("name-canary").Read(t.Context())
-			wantError(t, err, test.want...)
+			id := a.Set("name-canary", test.secret)
+			for _, version := range []string{"", id} {
+				values, err := a.read(t, test.use, version)
+				if test.refusal != "" {
+					wantError(t, err, test.refusal)
+				} else if err != nil || !slices.Equal(values, []string{value}) {
+					t.Errorf("version %q: %v, %v", version, values, err)
+				}
+			}
 		})
 	}
+}
+
+func TestReadsAPinnedVersion(t *testing.T) {
+	a := newAzure(t)
+	id := a.Set("name-canary", vault.Secret{Value: "pinned"})
+	a.Set("name-canary", vault.Secret{Value: "newer"})
+	if values, err := a.read(t, keyvault.Accept, id); err != nil || !slices.Equal(values, []string{"pinned"}) {
+		t.Errorf("%v, %v", values, err)
+	}
+	if counts := a.Counts(); counts.Lists != 0 || counts.Reads["name-canary"] != 0 {
+		t.Errorf("%+v; want one read", counts)
+	}
+	_, err := a.read(t, keyvault.Accept, strings.Repeat("0", 32))
+	wantError(t, err, "404", "no such version")
+}
+
+// An identity that may read secrets, but not list them, is common with access
+// policies.
+func TestReadsWithoutTheRightToList(t *testing.T) {
+	a := newAzure(t)
+	a.Set("name-canary", vault.Secret{Value: "before", Created: time.Now().Add(-time.Hour)})
+	a.Set("name-canary", vault.Secret{Value: "current"})
+	a.RefuseList(vault.Refusal{Status: 403, Code: "Forbidden", Inner: "ForbiddenByPolicy", Message: "The user, group or application 'appid=" + application + ";oid=" + object + "' does not have secrets list permission on key vault 'contoso-canary'"})
+	core, logs := observer.New(zap.DebugLevel)
+	source := a.open(t).Secret("name-canary", "", keyvault.Accept, zap.New(core))
+	for range 3 {
+		if values, err := reveal(source.Read(t.Context())); err != nil || !slices.Equal(values, []string{"current"}) {
+			t.Fatalf("%v, %v", values, err)
+		}
+	}
+	if lines := logs.All(); len(lines) != 1 || lines[0].Level != zap.WarnLevel || !strings.Contains(fmt.Sprint(lines[0].ContextMap()), "Get and List") {
+		t.Errorf("%v; want one warning", lines)
+	}
+	a.RefuseList(vault.Refusal{Status: 500, Code: "InternalServerError"})
+	_, err := source.Read(t.Context())
+	wantError(t, err, "500")
+}
+
+const (
+	application = "11111111-2222-3333-4444-555555555555"
+	object      = "66666666-7777-8888-9999-000000000000"
+	who         = "Caller: appid=" + application + ";oid=" + object + ";iss=https://sts.windows.net/canary/\r\nVault: contoso-canary;location=westeurope"
+)
+
+func TestFailuresSayWhatToDoAndNameNothing(t *testing.T) {
+	for name, test := range map[string]struct {
+		refusal vault.Refusal
+		want    []string
+	}{
+		"role": {vault.Refusal{Status: 403, Code: "Forbidden", Inner: "ForbiddenByRbac", Message: "Caller is not authorized to perform action on resource.\r\n" + who},
+			[]string{"403 Forbidden (ForbiddenByRbac)", "role Key Vault Secrets User", "appid=" + application + ";oid=" + object}},
+		"policy": {vault.Refusal{Status: 403, Code: "Forbidden", Inner: "ForbiddenByPolicy", Message: "The user, group or application '" + who + "' does not have secrets get permission"},
+			[]string{"access policies", "Get and List", "oid=" + object}},
+		"firewall": {vault.Refusal{Status: 403, Code: "Forbidden", Inner: "ForbiddenByFirewall", Message: "Client address is not authorized and caller is not a trusted service.\r\nClient address: 192.0.2.77\r\n" + who},
+			[]string{"ForbiddenByFirewall", "firewall", "private endpoint"}},
+		"connection": {vault.Refusal{Status: 403, Code: "Forbidden", Inner: "ForbiddenByConnection", Message: "Public network access is disabled"},
+			[]string{"ForbiddenByConnection", "private DNS zone"}},
+		"plain 403":   {vault.Refusal{Status: 403, Code: "Forbidden"}, []string{"403 Forbidden", "Key Vault Secrets User"}},
+		"unknown 403": {vault.Refusal{Status: 403, Code: "Forbidden", Inner: "ForbiddenByCanary"}, []string{"403 Forbidden", "Key Vault Secrets User"}},
+		"absent":      {vault.Refusal{}, []string{"404 SecretNotFound", "no secret of that name"}},
+		"unknown":     {vault.Refusal{Status: 400, Code: "BadParameter"}, []string{"400 BadParameter"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newAzure(t)
+			a.Refuse(test.refusal)
+			_, err := a.read(t, keyvault.Accept, "")
+			wantError(t, err, test.want...)
+			if strings.Contains(err.Error(), "192.0.2.77") {
+				t.Errorf("the error names an address: %v", err)
+			}
+		})
+	}
+}
+
+// The secret behind a Key Vault certificate is no token.
+func TestCertificatesAreRefused(t *testing.T) {
+	a := newAzure(t)
+	a.Set("name-canary", vault.Secret{Value: "MIIKcQIBAzCCCjcGCSqGSIb3", ContentType: "application/x-pkcs12"})
+	_, err := a.read(t, keyvault.Present, "")
+	wantError(t, err, "PKCS #12")
 }
 
 func wantError(t *testing.T, err error, parts ...string) {
@@ -150,7 +298,7 @@ func TestIdentityEndpointThatRefuses(t *testing.T) {
 		w.WriteHeader(http.StatusBadRequest)
 		_, _ = fmt.Fprint(w, `{"statusCode":400,"message":"identity-canary not found"}`)
 	})
-	_, err := a.open(t).Secret("name-canary").Read(t.Context())
+	_, err := a.read(t, keyvault.Accept, "")
 	wantError(t, err, "identity")
 }
 
@@ -164,7 +312,7 @@ func TestSilenceEndsWithTheDeadline(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	begin := time.Now()
-	_, err := a.open(t).Secret("name-canary").Read(ctx)
+	_, err := a.open(t).Secret("name-canary", "", keyvault.Accept, zap.NewNop()).Read(ctx)
 	wantError(t, err, "did not answer in time")
 	if time.Since(begin) > 5*time.Second {
 		t.Errorf("after %v", time.Since(begin))
@@ -180,7 +328,7 @@ func TestVaultThatIsNotThere(t *testing.T) {
 		}
 		return dialer.DialContext(ctx, network, address)
 	}
-	_, err := a.open(t).Secret("name-canary").Read(t.Context())
+	_, err := a.read(t, keyvault.Accept, "")
 	wantError(t, err, "does not resolve")
 }
 
@@ -191,7 +339,7 @@ func TestVaultBehindAnotherAuthority(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.client.Transport.(*http.Transport).TLSClientConfig.RootCAs = other.Pool()
-	_, err = a.open(t).Secret("name-canary").Read(t.Context())
+	_, err = a.read(t, keyvault.Accept, "")
 	wantError(t, err, "intercept")
 }
 

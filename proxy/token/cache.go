@@ -4,23 +4,31 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
-	"golang.org/x/sync/singleflight"
 )
 
 // ErrUnavailable is the category of every failure to get a value out of a
 // [Cache]: the source could not be read, or not in time.
 var ErrUnavailable = errors.New("secret unavailable")
 
-// The windows of a Cache.
+// Windows are how long a [Cache] uses what it read.
+type Windows struct {
+	// Refresh is how long a value is used without asking the source again;
+	// zero means 5 minutes. The next value is read when a fifth of it is left.
+	Refresh time.Duration
+	// Stale is how long the last good value is used while the source fails,
+	// counted from when it was read; zero means 12 hours.
+	Stale time.Duration
+}
+
+// The windows that an operator does not set.
 const (
-	// freshFor is how long a value is used without asking the source.
-	freshFor = 5 * time.Minute
-	// staleFor is how long the last good value is used while the source fails.
-	staleFor = 12 * time.Hour
+	defaultRefresh = 5 * time.Minute
+	defaultStale   = 12 * time.Hour
 	// backOff is the pause after a failed read, and the shortest Retry-After
 	// that makes sense to a caller.
 	backOff = 10 * time.Second
@@ -28,117 +36,189 @@ const (
 	loadLimit = 10 * time.Second
 	// waitLimit bounds how long one caller waits for a read.
 	waitLimit = 10 * time.Second
-	// renewEvery is the least time between two reads that refused credentials cause.
+	// lateLimit bounds how long a caller waits for a read that there is a
+	// stale value to fall back on for.
+	lateLimit = 2 * time.Second
+	// lately is how long a failed read tells something of the source.
+	lately = time.Minute
+	// renewEvery is the least time between two reads that refused values cause.
 	renewEvery = 30 * time.Second
 )
 
-// Cache keeps the last good value of something that a source yields. Reads are
-// single-flight and outlive the caller that caused them; nobody holds a lock
-// during one. Use [NewCache].
+// Cache keeps the last good value of something that a source yields. One read
+// is under way at a time; it outlives the caller that caused it, and nobody
+// holds a lock during it. Use [NewCache].
 type Cache[T fmt.Stringer] struct {
-	load     func(context.Context) (T, error)
-	log      *zap.Logger
-	flight   singleflight.Group
-	renewing atomic.Bool // the read in flight, or the next, is for Renew
-	state    atomic.Pointer[state[T]]
+	load    func(context.Context) (T, error)
+	windows Windows
+	log     *zap.Logger
+	state   atomic.Pointer[state[T]]
+
+	mu     sync.Mutex
+	flight *flight // the read under way; nil: none is
 }
 
 // state is immutable once stored.
 type state[T fmt.Stringer] struct {
-	value   T
-	read    time.Time // when value was read; zero: there is none
-	tried   time.Time // when the last read ended, well or not
-	renewed time.Time // when the last read for Renew ended
-	err     error     // how the last read ended
+	value    T
+	read     time.Time     // when value was read; zero: there is none
+	tried    time.Time     // when the last read ended, well or not
+	renewed  time.Time     // when the last read for Renew ended
+	err      error         // how the last read ended
+	replaced chan struct{} // closed when the next state is there
+}
+
+// flight is one read of the source.
+type flight struct {
+	renewal bool
+	done    chan struct{} // closed when its result is in the state
 }
 
 // NewCache makes an empty cache in front of load. It reads nothing yet. The
 // log gets an Error line for each failed read and an Info line, with the
 // value's String, for each value that differs from the one before.
-func NewCache[T fmt.Stringer](load func(context.Context) (T, error), log *zap.Logger) *Cache[T] {
-	c := &Cache[T]{load: load, log: log}
-	c.state.Store(&state[T]{})
+func NewCache[T fmt.Stringer](load func(context.Context) (T, error), windows Windows, log *zap.Logger) *Cache[T] {
+	if windows.Refresh == 0 {
+		windows.Refresh = defaultRefresh
+	}
+	if windows.Stale == 0 {
+		windows.Stale = defaultStale
+	}
+	c := &Cache[T]{load: load, windows: windows, log: log}
+	c.state.Store(&state[T]{replaced: make(chan struct{})})
 	return c
 }
 
-// Get returns the value. A value younger than 5 minutes is returned at once;
-// an older one too, while the source is read in the background; without one,
-// or with one older than 12 hours, the caller waits, 10 s at most. Its error
-// is [ErrUnavailable].
+// Get returns the value. Within Refresh of its read that is at once, and in the
+// last fifth of that time the next value is read in the background. After it
+// the caller waits for a read, 2 s at most, and gets the old value if that
+// fails; until Stale others then get the old value at once, while the source is
+// tried again in the background, every 10 s at most. Without a value, or after
+// Stale, the caller waits for 10 s at most. The error is [ErrUnavailable].
 func (c *Cache[T]) Get(ctx context.Context) (T, error) {
 	s := c.state.Load()
-	usable := s.usable()
-	switch {
-	case usable && time.Since(s.read) < freshFor:
-		return s.value, nil
-	case usable && s.backingOff():
-		return s.value, nil
-	case usable:
-		c.read()
-		return s.value, nil
-	case s.backingOff():
+	switch age := time.Since(s.read); {
+	case !c.usable(s):
+		if s.backingOff() {
+			break
+		}
+		if err := wait(ctx, c.read(false), waitLimit); err != nil {
+			var none T
+			return none, unavailable(err)
+		}
+		s = c.state.Load()
+	case age < c.ahead(), s.backingOff():
+	case age < c.windows.Refresh, s.err != nil && time.Since(s.tried) < lately:
+		c.read(false)
+	default:
+		// Nobody has called for a while, and what was valid then may have been
+		// withdrawn. That the wait was in vain is in the log already.
+		_ = wait(ctx, c.read(false), lateLimit)
+		s = c.state.Load()
+	}
+	if !c.usable(s) {
 		var none T
 		return none, unavailable(s.err)
 	}
-	return c.wait(ctx)
+	return s.value, nil
 }
 
-// Renew is for a caller whose value was refused. If stale reports false for
-// the value at hand, which then has changed since the caller took it, that
-// value is returned without a read. Otherwise the source is read again, at
-// most once in 30 s however many callers ask; callers in between get the value
-// at hand. Its error is [ErrUnavailable].
-func (c *Cache[T]) Renew(ctx context.Context, stale func(T) bool) (T, error) {
-	s := c.state.Load()
-	if s.usable() && (!stale(s.value) || time.Since(s.renewed) < renewEvery) {
-		return s.value, nil
+// Renew is for a caller whom the present value does not serve. Unless it fits
+// by now, which needs no read, the source is read again: at most once in 30 s
+// however many callers ask. It returns what is then at hand, fit or not, and
+// whenever ctx ends.
+func (c *Cache[T]) Renew(ctx context.Context, fits func(T) bool) T {
+	for {
+		s := c.state.Load()
+		if fits(s.value) || time.Since(s.renewed) < renewEvery {
+			return s.value
+		}
+		// Perhaps a read that began before the caller came: then once more.
+		if wait(ctx, c.read(true), waitLimit) != nil {
+			return c.state.Load().value
+		}
 	}
-	c.renewing.Store(true)
-	return c.wait(ctx)
 }
 
-// wait joins the read in flight, or starts one.
-func (c *Cache[T]) wait(ctx context.Context) (T, error) {
-	ctx, cancel := context.WithTimeout(ctx, waitLimit)
+// Await is Renew for a caller who can wait: it returns when the value fits,
+// however it came about, or ctx ends.
+func (c *Cache[T]) Await(ctx context.Context, fits func(T) bool) T {
+	for {
+		s := c.state.Load()
+		if fits(s.value) {
+			return s.value
+		}
+		next := time.NewTimer(time.Until(s.renewed.Add(renewEvery)))
+		select {
+		case <-s.replaced:
+		case <-next.C:
+			_ = wait(ctx, c.read(true), waitLimit) // judged by what is then at hand
+		case <-ctx.Done():
+		}
+		next.Stop()
+		if ctx.Err() != nil {
+			return c.state.Load().value
+		}
+	}
+}
+
+// wait returns nil when the read is over, well or not.
+func wait(ctx context.Context, f *flight, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	var none T
 	select {
-	case result := <-c.read():
-		if result.Err != nil {
-			return none, unavailable(result.Err)
-		}
-		return result.Val.(T), nil
+	case <-f.done:
+		return nil
 	case <-ctx.Done():
-		return none, unavailable(context.Cause(ctx))
+		return context.Cause(ctx)
 	}
 }
 
-// read starts a read of the source unless one is in flight. Its goroutine ends
-// with the read, loadLimit at the latest.
-func (c *Cache[T]) read() <-chan singleflight.Result {
-	return c.flight.DoChan("", func() (any, error) {
-		// Another read may have ended between the caller's look at the state
-		// and now.
-		if s := c.state.Load(); s.usable() && time.Since(s.read) < freshFor && !c.renewing.Load() {
-			return s.value, nil
-		}
+// landed is a flight that is over.
+func landed() *flight {
+	f := &flight{done: make(chan struct{})}
+	close(f.done)
+	return f
+}
+
+// read returns the read under way, or starts one. Its goroutine ends with the
+// read, loadLimit at the latest if the source heeds its context.
+func (c *Cache[T]) read(renewal bool) *flight {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flight != nil {
+		return c.flight
+	}
+	// One may have ended between the caller's look at the state and now.
+	s := c.state.Load()
+	if renewal && time.Since(s.renewed) < renewEvery ||
+		!renewal && (s.backingOff() || c.usable(s) && time.Since(s.read) < c.ahead()) {
+		return landed()
+	}
+	f := &flight{renewal: renewal, done: make(chan struct{})}
+	c.flight = f
+	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), loadLimit)
 		defer cancel()
 		value, err := c.load(ctx)
-		c.store(value, err)
-		return value, err
-	})
+		c.store(value, err, renewal)
+		c.mu.Lock()
+		c.flight = nil
+		c.mu.Unlock()
+		close(f.done)
+	}()
+	return f
 }
 
-// store runs in the single flight, so it never races with itself.
-func (c *Cache[T]) store(value T, err error) {
+// store runs in the flight, so it never races with itself.
+func (c *Cache[T]) store(value T, err error, renewal bool) {
 	before, after := c.state.Load(), *c.state.Load()
-	after.tried, after.err = time.Now(), err
-	if c.renewing.Swap(false) {
+	after.tried, after.err, after.replaced = time.Now(), err, make(chan struct{})
+	if renewal {
 		after.renewed = after.tried
 	}
 	if err != nil {
-		c.log.Error("secret could not be read", zap.Bool("last_good_value_in_use", before.usable()), zap.NamedError("cause", err))
+		c.log.Error("secret could not be read", zap.Bool("last_good_value_in_use", c.usable(before)), zap.NamedError("cause", err))
 	} else {
 		after.value, after.read = value, after.tried
 		if before.read.IsZero() || before.value.String() != value.String() {
@@ -146,10 +226,14 @@ func (c *Cache[T]) store(value T, err error) {
 		}
 	}
 	c.state.Store(&after)
+	close(before.replaced)
 }
 
-func (s *state[T]) usable() bool {
-	return !s.read.IsZero() && time.Since(s.read) < staleFor
+// ahead is the age from which on the next value is read.
+func (c *Cache[T]) ahead() time.Duration { return c.windows.Refresh / 5 * 4 }
+
+func (c *Cache[T]) usable(s *state[T]) bool {
+	return !s.read.IsZero() && time.Since(s.read) < c.windows.Stale
 }
 
 func (s *state[T]) backingOff() bool {

@@ -54,7 +54,7 @@ func (v *vault) Read(ctx context.Context) (token.Credentials, error) {
 
 func newCache(v *vault) (*token.Cache[token.Credentials], *observer.ObservedLogs) {
 	core, logs := observer.New(zap.DebugLevel)
-	return token.NewCache(token.ReadCredentials(v), zap.New(core)), logs
+	return token.NewCache(token.ReadCredentials(v), token.Windows{}, zap.New(core)), logs
 }
 
 func current(t *testing.T, c *token.Cache[token.Credentials]) string {
@@ -85,26 +85,109 @@ func TestCacheReadsOnceForManyCallersOnAColdStart(t *testing.T) {
 	})
 }
 
-func TestCacheServesThePresentValueWhileItReadsTheNext(t *testing.T) {
+func TestCacheReadsAheadOfNeed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		v := &vault{value: "first"}
+		v := &vault{value: "first", takes: time.Second}
 		c, logs := newCache(v)
 		current(t, c)
 		v.set("second", nil)
-		time.Sleep(5*time.Minute - time.Nanosecond)
+		time.Sleep(4*time.Minute - time.Nanosecond)
 		if got := current(t, c); got != "first" || v.count() != 1 {
 			t.Errorf("fresh: Get = %q after %d reads, want first after 1", got, v.count())
 		}
 		time.Sleep(time.Nanosecond)
-		if got := current(t, c); got != "first" {
-			t.Errorf("due: Get = %q, want the present value at once", got)
+		start := time.Now()
+		for range 100 {
+			if got := current(t, c); got != "first" {
+				t.Errorf("due: Get = %q, want the present value", got)
+			}
 		}
+		if waited := time.Since(start); waited != 0 {
+			t.Errorf("callers waited %v for a read ahead of need", waited)
+		}
+		time.Sleep(time.Second)
 		synctest.Wait()
 		if got := current(t, c); got != "second" || v.count() != 2 {
 			t.Errorf("refreshed: Get = %q after %d reads, want second after 2", got, v.count())
 		}
 		if n := logs.FilterMessage("secret read").Len(); n != 2 {
 			t.Errorf("%d lines for two values, want 2", n)
+		}
+	})
+}
+
+// What was valid when somebody last called may have been withdrawn since.
+func TestCacheThatLayIdleAsksFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &vault{value: "first", takes: time.Second}
+		c, _ := newCache(v)
+		current(t, c)
+		v.set("second", nil)
+		time.Sleep(5 * time.Minute)
+		if got := current(t, c); got != "second" || v.count() != 2 {
+			t.Errorf("Get = %q after %d reads, want second after 2", got, v.count())
+		}
+	})
+}
+
+func TestCacheThatLayIdleFallsBack(t *testing.T) {
+	for name, test := range map[string]struct {
+		takes, waits time.Duration
+		err          error
+	}{
+		"the source fails":   {time.Second, time.Second, errors.New("vault is away")},
+		"the source is slow": {5 * time.Second, 2 * time.Second, nil},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			v := &vault{value: "first"}
+			c, _ := newCache(v)
+			current(t, c)
+			v.set("second", test.err)
+			v.takes = test.takes
+			time.Sleep(time.Hour)
+			start := time.Now()
+			if got := current(t, c); got != "first" || time.Since(start) != test.waits {
+				t.Errorf("%s: Get = %q after %v, want first after %v", name, got, time.Since(start), test.waits)
+			}
+			if test.err == nil {
+				time.Sleep(3 * time.Second)
+				return
+			}
+			// The failure is known by now: nobody waits any more.
+			for range 3 {
+				time.Sleep(11 * time.Second)
+				start := time.Now()
+				if got := current(t, c); got != "first" || time.Since(start) != 0 {
+					t.Errorf("%s: Get = %q after %v, want first at once", name, got, time.Since(start))
+				}
+			}
+			time.Sleep(time.Second)
+			if v.count() != 5 {
+				t.Errorf("%s: %d reads, want one, one and three", name, v.count())
+			}
+		})
+	}
+}
+
+func TestCacheWindowsAreTheOperators(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &vault{value: "good"}
+		c := token.NewCache(token.ReadCredentials(v), token.Windows{Refresh: time.Second, Stale: time.Minute}, zap.NewNop())
+		current(t, c)
+		time.Sleep(900 * time.Millisecond)
+		current(t, c)
+		synctest.Wait()
+		if v.count() != 2 {
+			t.Errorf("%d reads after 0.9 s, want 2", v.count())
+		}
+		v.set("", errors.New("vault is away"))
+		time.Sleep(time.Minute - time.Nanosecond)
+		if got := current(t, c); got != "good" {
+			t.Errorf("Get = %q inside the stale window", got)
+		}
+		time.Sleep(time.Nanosecond)
+		if _, err := c.Get(t.Context()); !errors.Is(err, token.ErrUnavailable) {
+			t.Errorf("past the stale window: error = %v, want ErrUnavailable", err)
 		}
 	})
 }
@@ -119,7 +202,6 @@ func TestCacheSurvivesAnOutageUpToTwelveHours(t *testing.T) {
 		if got := current(t, c); got != "good" {
 			t.Errorf("just inside the stale window: Get = %q", got)
 		}
-		synctest.Wait()
 		if n := logs.FilterMessage("secret could not be read").FilterLevelExact(zap.ErrorLevel).Len(); n != 1 {
 			t.Errorf("%d Error lines for one failed read, want 1", n)
 		}
@@ -169,7 +251,7 @@ func TestCacheWaitsTenSecondsForADeafSource(t *testing.T) {
 		c := token.NewCache(func(context.Context) (token.Credentials, error) {
 			time.Sleep(time.Hour)
 			return nil, errors.New("late")
-		}, zap.NewNop())
+		}, token.Windows{}, zap.NewNop())
 		start := time.Now()
 		if _, err := c.Get(t.Context()); !errors.Is(err, token.ErrUnavailable) || time.Since(start) != 10*time.Second {
 			t.Errorf("error %v after %v, want ErrUnavailable after 10s", err, time.Since(start))
@@ -184,7 +266,7 @@ func TestCacheBacksOffWithAStaleValue(t *testing.T) {
 		c, _ := newCache(v)
 		current(t, c)
 		v.set("", errors.New("vault is away"))
-		time.Sleep(5 * time.Minute)
+		time.Sleep(4 * time.Minute)
 		for range 100 {
 			current(t, c)
 			synctest.Wait()
@@ -221,47 +303,6 @@ func TestCacheIsNotFailedByOneCallersCancellation(t *testing.T) {
 		group.Wait()
 		if v.count() != 1 {
 			t.Errorf("reads = %d, want 1", v.count())
-		}
-	})
-}
-
-func TestCacheRenewsARefusedValueAtMostEvery30Seconds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		v := &vault{value: "old", takes: time.Second}
-		c, _ := newCache(v)
-		used, err := c.Get(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		refused := func(have token.Credentials) bool { return have.Current().Equal(used.Current()) }
-		renew := func() string {
-			credentials, err := c.Renew(t.Context(), refused)
-			if err != nil {
-				t.Error(err)
-			}
-			return credentials.Current().Reveal()
-		}
-
-		var group sync.WaitGroup
-		for range 100 {
-			group.Go(func() { renew() })
-		}
-		group.Wait()
-		if v.count() != 2 {
-			t.Errorf("100 refused calls at once caused %d reads, want 1", v.count()-1)
-		}
-
-		v.set("new", nil)
-		if got := renew(); got != "old" || v.count() != 2 {
-			t.Errorf("inside 30 s: %q after %d reads, want the value at hand without a read", got, v.count())
-		}
-		time.Sleep(30 * time.Second)
-		if got := renew(); got != "new" || v.count() != 3 {
-			t.Errorf("after 30 s: %q after %d reads, want new after 3", got, v.count())
-		}
-		time.Sleep(time.Minute)
-		if got := renew(); got != "new" || v.count() != 3 {
-			t.Errorf("a caller that was refused with an older value: %q after %d reads, want no read", got, v.count())
 		}
 	})
 }

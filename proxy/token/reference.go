@@ -30,12 +30,15 @@ type Reference struct {
 	target **string // for the reason given at Secret
 }
 
-// keyVaultName is the alphabet of secret names.
+// Names of secrets, and identifiers of their versions.
 // https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates#object-identifiers
-var keyVaultName = regexp.MustCompile(`^[0-9A-Za-z-]{1,127}$`)
+var (
+	keyVaultName    = regexp.MustCompile(`^[0-9A-Za-z-]{1,127}$`)
+	keyVaultVersion = regexp.MustCompile(`^[0-9A-Za-z]{32}$`)
+)
 
-// ParseReference parses "keyvault:NAME", "env:NAME", "file:PATH" or
-// "plain:VALUE". The prefix is mandatory, so that a mistyped reference is an
+// ParseReference parses "keyvault:NAME", "keyvault:NAME/VERSION", "env:NAME",
+// "file:PATH" or "plain:VALUE". The prefix is mandatory, so that a mistyped reference is an
 // error and not a token. Its errors never hold the text.
 func ParseReference(text string) (Reference, error) {
 	prefix, target, ok := strings.Cut(text, ":")
@@ -50,19 +53,32 @@ func ParseReference(text string) (Reference, error) {
 		return Reference{}, errors.New("a value without one of these prefixes (not shown, it may be a secret)")
 	case target == "":
 		return Reference{}, fmt.Errorf("%s: with nothing after it", kind)
-	case kind == KeyVault && !keyVaultName.MatchString(target):
-		return Reference{}, errors.New("keyvault: with a name outside the alphabet of Key Vault (1 to 127 letters, digits and hyphens)")
+	case kind == KeyVault:
+		if err := checkKeyVault(target); err != nil {
+			return Reference{}, err
+		}
 	case (kind == Env || kind == Path) && strings.ContainsRune(target, 0):
 		return Reference{}, fmt.Errorf("%s: with a NUL byte in its name", kind)
 	}
 	return Reference{kind: kind, target: new(&target)}, nil
 }
 
+func checkKeyVault(target string) error {
+	name, version, pinned := strings.Cut(target, "/")
+	switch {
+	case !keyVaultName.MatchString(name):
+		return errors.New("keyvault: with a name outside the alphabet of Key Vault (1 to 127 letters, digits and hyphens)")
+	case pinned && !keyVaultVersion.MatchString(version):
+		return errors.New("keyvault: with a version that is none of Key Vault (32 letters and digits)")
+	}
+	return nil
+}
+
 // Kind returns where the reference points, "" for the zero Reference.
 func (r Reference) Kind() Kind { return r.kind }
 
-// Target returns what follows the prefix: the name, the path, or for Plain the
-// value itself.
+// Target returns what follows the prefix: the name, for KeyVault perhaps with a
+// slash and a version, the path, or for Plain the value itself.
 func (r Reference) Target() string {
 	if r.target == nil {
 		return ""

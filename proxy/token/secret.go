@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 )
 
 // Secret is one value of one secret. Every way of formatting or encoding it
@@ -27,6 +28,8 @@ type content struct {
 	value  string
 	digest [sha256.Size]byte
 	id     string // what String returns, of use in each log line
+	// expires is when the value ceases to count; zero: never.
+	expires time.Time
 }
 
 // NewSecret wraps a value.
@@ -34,6 +37,34 @@ func NewSecret(value string) Secret {
 	digest := sha256.Sum256([]byte(value))
 	hidden := &content{value: value, digest: digest, id: "sha256:" + hex.EncodeToString(digest[:4])}
 	return Secret{&hidden}
+}
+
+// WithExpiry returns the same secret with the time from which on it does not
+// count; zero means it always does. The zero Secret stays as it is.
+func (s Secret) WithExpiry(at time.Time) Secret {
+	if s.content == nil {
+		return s
+	}
+	dated := **s.content
+	dated.expires = at
+	hidden := &dated
+	return Secret{&hidden}
+}
+
+// Expires returns when the secret ceases to count; zero if it does not.
+func (s Secret) Expires() time.Time {
+	if s.content == nil {
+		return time.Time{}
+	}
+	return (*s.content).expires
+}
+
+// Expired reports whether the secret has ceased to count.
+func (s Secret) Expired() bool { return s.expired(time.Now()) }
+
+func (s Secret) expired(now time.Time) bool {
+	at := s.Expires()
+	return !at.IsZero() && !now.Before(at)
 }
 
 // Reveal returns the value itself, "" for the zero Secret. Call it only where
@@ -75,12 +106,11 @@ func (s Secret) Equal(other Secret) bool {
 		subtle.ConstantTimeCompare((*s.content).digest[:], (*other.content).digest[:]) == 1
 }
 
-// Credentials are the values of one credential that count at the moment,
-// newest first.
+// Credentials are the values of one credential that count at the moment: the
+// current one, and after it the one before, if that counts, too.
 type Credentials []Secret
 
-// Current returns the newest value, the one to present; the zero Secret if
-// there is none.
+// Current returns the first value; the zero Secret if there is none.
 func (c Credentials) Current() Secret {
 	if len(c) == 0 {
 		return Secret{}
@@ -89,14 +119,18 @@ func (c Credentials) Current() Secret {
 }
 
 // Match compares a presented token with every candidate, in constant time over
-// SHA-256 digests, and returns the one it equals. The empty token matches
-// nothing but costs the same, so that an absent credential cannot be told from
-// a wrong one by its timing.
+// SHA-256 digests, and returns the one it equals. One that has expired since it
+// was read matches nothing. The empty token matches nothing either but costs
+// the same, so that an absent credential cannot be told from a wrong one by its
+// timing.
 func (c Credentials) Match(presented string) (Secret, bool) {
-	digest := sha256.Sum256([]byte(presented))
+	// Room for the usual token: a conversion to bytes would allocate.
+	var buffer [128]byte
+	digest := sha256.Sum256(append(buffer[:0], presented...))
+	now := time.Now()
 	var match Secret
 	for _, candidate := range c {
-		if candidate.content == nil {
+		if candidate.content == nil || candidate.expired(now) {
 			continue
 		}
 		if subtle.ConstantTimeCompare(digest[:], (*candidate.content).digest[:]) == 1 {
@@ -121,8 +155,8 @@ func (c Credentials) String() string {
 const unresolvedReference = "@Microsoft.KeyVault("
 
 // Validate reports why the value cannot be a bearer token: empty, an
-// unresolved Azure Key Vault reference, or a character that a header cannot
-// carry (RFC 9110 section 5.5). The error tells the place, never the value.
+// unresolved Azure Key Vault reference, a certificate or key in PEM, or a
+// character that a header cannot carry (RFC 9110 section 5.5). The error tells the place, never the value.
 func (s Secret) Validate() error {
 	value := s.Reveal()
 	switch {
@@ -130,6 +164,8 @@ func (s Secret) Validate() error {
 		return errors.New("the value is empty")
 	case strings.HasPrefix(value, unresolvedReference):
 		return errors.New("the value is a Key Vault reference that Azure did not resolve; use keyvault:NAME instead")
+	case strings.Contains(value, "-----BEGIN "):
+		return errors.New("the value is a certificate or key in PEM, where a token belongs")
 	case value[0] == ' ' || value[len(value)-1] == ' ':
 		return errors.New("the value begins or ends with a space")
 	}

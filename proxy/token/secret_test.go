@@ -1,6 +1,7 @@
 package token_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -94,9 +97,59 @@ func TestMatch(t *testing.T) {
 	}
 }
 
+// The time between two reads of the secret must not be a time of grace.
+func TestExpiredCandidatesMatchNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		candidates := token.Credentials{token.NewSecret("new").WithExpiry(time.Now().Add(time.Minute)), token.NewSecret("previous")}
+		time.Sleep(time.Minute - time.Nanosecond)
+		if match, ok := candidates.Match("new"); !ok || match.Expired() {
+			t.Error("a token does not match before it expires")
+		}
+		time.Sleep(time.Nanosecond)
+		if _, ok := candidates.Match("new"); ok || !candidates.Current().Expired() {
+			t.Error("a token matches although it has expired")
+		}
+		if _, ok := candidates.Match("previous"); !ok {
+			t.Error("a token without an end does not match")
+		}
+	})
+	if s := (token.Secret{}).WithExpiry(time.Now()); !s.Expires().IsZero() || s.Expired() || s.String() != "none" {
+		t.Errorf("the zero Secret expires: %v", s)
+	}
+}
+
+func TestReadCredentialsWantsACurrentValue(t *testing.T) {
+	good, bad := token.NewSecret("good"), token.NewSecret("bad\n")
+	for name, test := range map[string]struct {
+		read token.Credentials
+		want string
+	}{
+		"both":          {token.Credentials{good, token.NewSecret("before")}, "good before"},
+		"bad before":    {token.Credentials{good, bad}, "good"},
+		"empty before":  {token.Credentials{good, token.NewSecret("")}, "good"},
+		"bad current":   {token.Credentials{bad, good}, ""},
+		"none":          {nil, ""},
+		"empty current": {token.Credentials{token.NewSecret(""), good}, ""},
+	} {
+		values, err := token.ReadCredentials(values(test.read))(t.Context())
+		var got []string
+		for _, value := range values {
+			got = append(got, value.Reveal())
+		}
+		if strings.Join(got, " ") != test.want || (err == nil) != (test.want != "") {
+			t.Errorf("%s: %q, %v; want %q", name, got, err, test.want)
+		}
+	}
+}
+
+// values is a source in a test's words.
+type values token.Credentials
+
+func (v values) Read(context.Context) (token.Credentials, error) { return token.Credentials(v), nil }
+
 func TestParseReference(t *testing.T) {
 	for text, want := range map[string]token.Kind{
-		"keyvault:scim-token": token.KeyVault, "env:TOKEN": token.Env, "file:/run/token": token.Path,
+		"keyvault:scim-token": token.KeyVault, "keyvault:scim-token/0123456789abcdef0123456789abcdef": token.KeyVault, "env:TOKEN": token.Env, "file:/run/token": token.Path,
 		"plain:a:b": token.Plain, "plain: ": token.Plain,
 	} {
 		reference, err := token.ParseReference(text)
@@ -107,7 +160,8 @@ func TestParseReference(t *testing.T) {
 	}
 	for _, text := range []string{
 		canary, "", ":", "keyvault", "keyvault:", "env:", "file:", "plain:", "Keyvault:name", " plain:x", "vault:" + canary,
-		"keyvault:" + canary + "_", "keyvault:" + canary + "/x/y", "keyvault:" + strings.Repeat("a", 128), "file:a\x00b",
+		"keyvault:" + canary + "_", "keyvault:" + canary + "/x/y", "keyvault:name/", "keyvault:/0123456789abcdef0123456789abcdef",
+		"keyvault:name/" + canary, "keyvault:name/0123456789abcdef0123456789abcdef/", "keyvault:name/0123456789abcdef0123456789abcdef0", "keyvault:name/0123456789abcdef-123456789abcdef", "keyvault:" + strings.Repeat("a", 128), "file:a\x00b",
 	} {
 		reference, err := token.ParseReference(text)
 		if err == nil {
@@ -119,7 +173,7 @@ func TestParseReference(t *testing.T) {
 }
 
 func FuzzParseReference(f *testing.F) {
-	for _, seed := range []string{"keyvault:a", "env:A", "file:/a", "plain:a", "plain:", "x"} {
+	for _, seed := range []string{"keyvault:a", "keyvault:a/0123456789abcdef0123456789abcdef", "env:A", "file:/a", "plain:a", "plain:", "x"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -134,6 +188,7 @@ func TestValidate(t *testing.T) {
 	for value, ok := range map[string]bool{
 		"abc.DEF-123_~+/=": true, "with space": true,
 		"": false, " leading": false, "trailing ": false, "line\n": false, "carriage\r": false, "tab\t": false, "nul\x00": false,
+		"-----BEGIN CERTIFICATE-----": false, "-----BEGIN RSA PRIVATE KEY----- MIIE": false,
 		"umlaut-ü": false, "del\x7f": false, "@Microsoft.KeyVault(SecretUri=https://example.com/)": false,
 	} {
 		err := token.NewSecret(value).Validate()
@@ -186,19 +241,36 @@ func TestFileErrorsDoNotHoldThePath(t *testing.T) {
 	}
 }
 
-func TestMatchAllocatesNothingButItsInput(t *testing.T) {
-	candidates := token.Credentials{token.NewSecret(strings.Repeat("a", 64)), token.NewSecret(strings.Repeat("b", 64))}
+// dated are two candidates as Key Vault yields them, with an end.
+func dated() token.Credentials {
+	end := time.Now().Add(time.Hour)
+	return token.Credentials{token.NewSecret(strings.Repeat("a", 64)).WithExpiry(end), token.NewSecret(strings.Repeat("b", 64)).WithExpiry(end)}
+}
+
+func TestMatchAllocatesNothing(t *testing.T) {
+	candidates := dated()
 	presented := strings.Repeat("b", 64)
-	if got := testing.AllocsPerRun(200, func() { candidates.Match(presented) }); got > 1 {
-		t.Errorf("%v allocations, ceiling 1", got)
+	if got := testing.AllocsPerRun(200, func() { candidates.Match(presented) }); got > 0 {
+		t.Errorf("%v allocations, ceiling 0", got)
 	}
 }
 
+// The rival is the hash that a check in constant time cannot do without.
 func BenchmarkMatch(b *testing.B) {
-	candidates := token.Credentials{token.NewSecret(strings.Repeat("a", 64)), token.NewSecret(strings.Repeat("b", 64))}
-	presented := strings.Repeat("b", 64)
-	b.ReportAllocs()
-	for b.Loop() {
-		candidates.Match(presented)
+	candidates := dated()
+	for _, length := range []int{43, 64} {
+		presented := strings.Repeat("b", length)
+		b.Run(fmt.Sprint(length, " bytes"), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				candidates.Match(presented)
+			}
+		})
+		b.Run(fmt.Sprint(length, " bytes, SHA-256 alone"), func(b *testing.B) {
+			data := []byte(presented)
+			for b.Loop() {
+				sha256.Sum256(data)
+			}
+		})
 	}
 }

@@ -7,14 +7,14 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 )
 
 // Source reads the values of one secret from where they are kept.
 type Source interface {
-	// Read returns the values that count at the moment, newest first, at
-	// least one. It does I/O and honours ctx. Its error is for the log: it
+	// Read returns the values that count at the moment, at least one. It does I/O and honours ctx. Its error is for the log: it
 	// holds neither a value nor the secret's name.
 	Read(ctx context.Context) (Credentials, error)
 }
@@ -80,19 +80,18 @@ func withoutPath(err error) error {
 	return err
 }
 
-// ReadCredentials returns a loader for a [Cache] that reads the source and
-// refuses values that cannot be bearer tokens.
+// ReadCredentials returns a loader for a [Cache] that reads the source. A
+// current value that cannot be a bearer token is an error; so is none. One
+// beside it that cannot be one never worked, and is left out.
 func ReadCredentials(source Source) func(context.Context) (Credentials, error) {
 	return func(ctx context.Context) (Credentials, error) {
 		values, err := source.Read(ctx)
 		if err != nil {
 			return nil, err
 		}
-		for _, value := range values {
-			if err := value.Validate(); err != nil {
-				return nil, err
-			}
+		if err := values.Current().Validate(); err != nil {
+			return nil, err
 		}
-		return values, nil
+		return slices.DeleteFunc(values, func(value Secret) bool { return value.Validate() != nil }), nil
 	}
 }

@@ -21,6 +21,9 @@ import (
 type Roots struct {
 	// Pool holds the trusted certificates; nil means the system's.
 	Pool *x509.CertPool
+	// Certificates are those of the bundle, in its order, with those that are
+	// not used; nil for the system's roots.
+	Certificates []*x509.Certificate
 	// Warnings tell the operator, one sentence each, what of the bundle is
 	// not used or deserves attention; nil if nothing.
 	Warnings []string
@@ -77,6 +80,7 @@ func parseBundle(bundle []byte, now time.Time) (*Roots, error) {
 		if looksLikePEM.Match(rest) {
 			return nil, fmt.Errorf("the text after PEM block %d looks like another block with a broken first line", i+1)
 		}
+		roots.Certificates = append(roots.Certificates, cert)
 		warning, use := judge(cert, now)
 		if warning != "" {
 			roots.Warnings = append(roots.Warnings, fmt.Sprintf("PEM block %d (%s) %s", i+1, cert.Subject, warning))

@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -22,6 +23,13 @@ type Options struct {
 	// ends the connection attempt and comes back from RoundTrip wrapped.
 	// Nil means the system's roots.
 	Roots func(context.Context) (*Roots, error)
+	// RenewRoots is asked for newer roots when the backend's certificate is not
+	// valid under those given; if it has others, the connection is tried once
+	// more. Nil means that there never are any.
+	RenewRoots func(ctx context.Context, refused *Roots) *Roots
+	// Verified gets the chain of each connection that is made, the backend's
+	// own certificate first; nil means nobody wants it. It must not block.
+	Verified func(chain []*x509.Certificate)
 	// Timeout is the whole call's deadline, of which connecting may take at
 	// most half, and the handshake as much again. Zero means 20 s.
 	Timeout time.Duration
@@ -116,22 +124,47 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 	return d.net.DialContext(ctx, network, address)
 }
 
-// dialTLS does the handshake itself instead of leaving it to the transport,
-// which reports an EOF in the handshake just as one after the request.
+// dialTLS connects under the present roots, and under newer ones if there are any
+// and the backend's certificate asks for them: nothing has been sent by then.
 func (d *dialer) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
+	if d.options.Roots == nil {
+		return d.handshake(ctx, network, address, nil)
+	}
+	roots, err := d.options.Roots(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("backend CA: %w", err)
+	}
+	conn, err := d.handshake(ctx, network, address, roots)
+	if d.options.RenewRoots == nil || !isUntrusted(err) {
+		return conn, err
+	}
+	fresh := d.options.RenewRoots(ctx, roots)
+	if fresh.String() == roots.String() {
+		return nil, err
+	}
+	return d.handshake(ctx, network, address, fresh)
+}
+
+// isUntrusted reports whether other roots might make the handshake succeed.
+func isUntrusted(err error) bool {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); !ok {
+		return false
+	}
+	_, isName := errors.AsType[x509.HostnameError](err)
+	return !isName
+}
+
+// handshake makes one connection. It does the handshake itself instead of
+// leaving it to the transport, which reports an EOF in the handshake just as
+// one after the request.
+func (d *dialer) handshake(ctx context.Context, network, address string, roots *Roots) (net.Conn, error) {
 	config := &tls.Config{
 		ServerName: d.options.ServerName,
 		MinVersion: tls.VersionTLS12,
 		NextProtos: []string{"h2", "http/1.1"},
 	}
-	if d.options.Roots != nil {
-		roots, err := d.options.Roots(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("backend CA: %w", err)
-		}
-		if roots != nil {
-			config.RootCAs = roots.Pool
-		}
+	if roots != nil {
+		config.RootCAs = roots.Pool
 	}
 	asked := false // in the handshake, which is over when it is read
 	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
@@ -152,6 +185,9 @@ func (d *dialer) dialTLS(ctx context.Context, network, address string) (net.Conn
 		return nil, &handshakeError{err: err, name: d.options.ServerName, certificateAsked: asked}
 	}
 	d.asked.Store(asked)
+	if d.options.Verified != nil {
+		d.options.Verified(conn.ConnectionState().VerifiedChains[0])
+	}
 	return conn, nil
 }
 
