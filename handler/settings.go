@@ -36,7 +36,7 @@ type settings struct {
 	// BackendTimeout is one deadline for the whole call from its arrival: waiting for a secret, replays and the backend count against it.
 	BackendTimeout timeout `env:"BACKEND_TIMEOUT" envDefault:"50s" expect:"a duration from 1s to 220s"`
 	// SecretRefresh is how long a secret, or a CA bundle, is used before it is read again.
-	SecretRefresh window `env:"SECRET_REFRESH" envDefault:"5m" expect:"a duration from 1s to 24h"`
+	SecretRefresh window `env:"SECRET_REFRESH" envDefault:"5m" expect:"a duration from 1s to 12h"`
 	// SecretStale is how long the last good value of one is used while it cannot be read.
 	SecretStale window `env:"SECRET_STALE" envDefault:"12h" expect:"a duration up to 168h, not shorter than SECRET_REFRESH"`
 	// KeyVaultURL is the vault for keyvault: references; required when one is used.
@@ -193,7 +193,7 @@ func (s *settings) checkSecrets(environment map[string]string, r *report) {
 
 // checkWindows judges SECRET_REFRESH and SECRET_STALE together.
 func (s *settings) checkWindows(r *report) {
-	const longest = window(24 * time.Hour)
+	const longest = window(12 * time.Hour) // SECRET_STALE's default
 	switch {
 	case r.has("SECRET_REFRESH"), r.has("SECRET_STALE"):
 	case s.SecretRefresh > longest:

@@ -88,7 +88,7 @@ func TestRefusedValues(t *testing.T) {
 		"BACKEND_SERVER_NAME": {"h:443", "https://h", "a b", ".a", "a..b", "-a", "h/x"},
 		"BACKEND_ALLOW_HTTP":  {"1", "yes", "TRUE", "on"},
 		"BACKEND_TIMEOUT":     {"50", "0s", "999ms", "221s", "1h", "-5s", "fast"},
-		"SECRET_REFRESH":      {"300", "0s", "999ms", "24h0m1s", "200h", "-5m", "often"},
+		"SECRET_REFRESH":      {"300", "0s", "999ms", "12h0m1s", "200h", "-5m", "often"},
 		"SECRET_STALE":        {"12", "0s", "4m59s", "168h0m1s", "-1h", "always"},
 		"KEY_VAULT_URL":       {"contoso.vault.azure.net", "http://contoso.vault.azure.net", "https://h/secrets", "https://h?x", "https://u:" + canary + "@h", "https://"},
 		"AZURE_CLIENT_ID":     {"x", "{8adf8e6e-67b2-4cf2-a259-e3dc5476c621}", "8adf8e6e67b24cf2a259e3dc5476c621"},

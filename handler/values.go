@@ -108,6 +108,18 @@ func (s *secret) resolve(environment map[string]string, validate func(token.Secr
 	return nil
 }
 
+// isFixed reports whether the secret cannot change while the process runs.
+func (s *secret) isFixed() bool {
+	switch s.Kind() {
+	case token.Env, token.Plain:
+		return true
+	case token.KeyVault:
+		return strings.Contains(s.Target(), "/") // one version
+	default:
+		return false
+	}
+}
+
 // variableName is what a variable's name usually looks like; any other target
 // of an env: reference may be a secret by mistake, in base32 for example.
 var variableName = regexp.MustCompile(`^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$`)

@@ -78,6 +78,40 @@ func TestExpiryIsInTheLog(t *testing.T) {
 	absent(t, "log", strings.Join(p.output(), "\n"), []string{b.entra, b.token, "canary"})
 }
 
+// However many calls come before the first secret is here, each secret is read
+// once.
+func TestThousandCallersOnAColdStartReadEachSecretOnce(t *testing.T) {
+	v := &vault.Vault{}
+	v.SetDelay(200 * time.Millisecond)
+	p, b := startWithVault(t, v, nil)
+	statuses := make(chan int, 1000)
+	for range cap(statuses) {
+		go func() { // ends with its one call
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+p.address+"/scim/Users", nil)
+			if err != nil {
+				panic(err)
+			}
+			request.Header.Set("Authorization", "Bearer "+b.entra)
+			response, err := http.DefaultClient.Do(request)
+			if err != nil {
+				statuses <- 0
+				return
+			}
+			_ = response.Body.Close()
+			statuses <- response.StatusCode
+		}()
+	}
+	for range cap(statuses) {
+		if status := <-statuses; status != 200 {
+			t.Errorf("status %d", status)
+		}
+	}
+	want := map[string]int{"entra-token": 1, "backend-token": 1, "backend-ca": 1}
+	if counts := v.Counts(); !maps.Equal(counts.Reads, want) || counts.Lists != 3 || counts.Tokens != 1 {
+		t.Errorf("the vault counted %+v; want one read of each secret", counts)
+	}
+}
+
 func TestPinnedVersionStays(t *testing.T) {
 	v := &vault.Vault{}
 	pinned := v.Set("pinned", vault.Secret{Value: "the-pinned-token"})

@@ -56,7 +56,7 @@ func newProxy(s settings, logger *zap.Logger) (http.Handler, []func(context.Cont
 		Backend: s.BackendURL.URL, Host: host, Path: string(s.SCIMPath),
 		Timeout: time.Duration(s.BackendTimeout), MaxBody: int64(s.MaxBody),
 		UserAgent: "entra-scim-proxy/" + version,
-		Inbound:   inbound, Outbound: outbound,
+		Inbound:   inbound, Outbound: outbound, OutboundFixed: s.BackendToken.isFixed(),
 		Transport: upstream.NewTransport(edge), Explain: explain, Log: logger,
 		Normalizer: s.normalizer, PublicURL: string(s.PublicURL),
 	})
@@ -80,13 +80,10 @@ func (s *settings) openVault(logger *zap.Logger) error {
 	if err != nil {
 		return err
 	}
+	uses := map[string]keyvault.Use{"ENTRA_TOKEN": keyvault.Accept, "BACKEND_TOKEN": keyvault.Present, "BACKEND_CA": keyvault.Trust}
 	for setting, reference := range references {
 		name, version, _ := strings.Cut(reference.Target(), "/")
-		use := keyvault.Present
-		if reference == &s.EntraToken {
-			use = keyvault.Accept
-		}
-		reference.source = vault.Secret(name, version, use, logger.With(zap.String("setting", setting)))
+		reference.source = vault.Secret(name, version, uses[setting], logger.With(zap.String("setting", setting)))
 	}
 	return nil
 }

@@ -14,10 +14,9 @@ import (
 const (
 	// patience is how long calls wait for a new credential from when the
 	// backend began to refuse all that there are: that of one more read
-	// (renewals are 30 s apart), and a little.
-	patience = 35 * time.Second
-	// forgetAfter is how long the backend must have refused nothing for
-	// refusals to count as new ones.
+	// (renewals are 30 s apart, and take 10 s at most), and a little.
+	patience = 45 * time.Second
+	// forgetAfter is how long after the last of them refusals are over.
 	forgetAfter = 10 * time.Minute
 )
 
@@ -26,7 +25,7 @@ const (
 type standing struct {
 	taken   atomic.Bool             // the backend has taken a credential
 	favour  atomic.Pointer[favour]  // nil: the first credential is presented
-	refusal atomic.Pointer[refusal] // nil: there was none
+	refusal atomic.Pointer[refusal] // nil: there is none
 }
 
 // favour is that the backend took a credential that is not the first. It lasts
@@ -38,14 +37,27 @@ type favour struct {
 
 // refusal is a time in which the backend takes none of the credentials.
 type refusal struct {
-	first       token.Secret // of the credentials
+	of          token.Credentials
 	since, last time.Time
+	over        chan struct{} // closed when the backend takes one of them again
 }
 
-// wasTaken notes that the backend took a credential.
-func (s *standing) wasTaken() {
+// sent notes the backend's answer to a call that was sent at the time given. Only
+// success shows that it took the credential: another status may be that of
+// something in front of it.
+func (s *standing) sent(at time.Time, credential token.Secret, status int) {
+	if status < 200 || status > 299 {
+		return
+	}
 	if !s.taken.Load() { // all calls would write to it otherwise
 		s.taken.Store(true)
+	}
+	r := s.refusal.Load()
+	if r == nil || !at.After(r.since) || !slices.ContainsFunc(r.of, credential.Equal) {
+		return
+	}
+	if s.refusal.CompareAndSwap(r, nil) {
+		close(r.over)
 	}
 }
 
@@ -67,51 +79,78 @@ func (s *standing) remember(credentials token.Credentials, taken token.Secret) {
 	s.favour.Store(&favour{read: &credentials[0], secret: taken})
 }
 
-// patienceEnds returns until when a call may wait whose credentials, of which
-// the first is given, the backend refuses. Calls wait because a backend can be
-// given a new credential before the vault is, and only once for each: one that
-// stays refused is not going to be taken. It also reports whether this is the
-// first such call.
-func (s *standing) patienceEnds(first token.Secret) (until time.Time, begins bool) {
-	now := time.Now()
-	next := refusal{first: first, since: now, last: now}
-	before := s.refusal.Load()
-	goesOn := before != nil && before.first.Equal(first) && now.Sub(before.last) < forgetAfter
-	if goesOn {
-		next.since = before.since
+// refused notes that the backend took none of the credentials, and returns the
+// refusal that the call is part of. It also reports whether it is its first.
+func (s *standing) refused(credentials token.Credentials) (r *refusal, begins bool) {
+	for {
+		now := time.Now()
+		before := s.refusal.Load()
+		next := &refusal{of: credentials, since: now, last: now, over: make(chan struct{})}
+		goesOn := before != nil && slices.EqualFunc(before.of, credentials, token.Secret.Equal) && now.Sub(before.last) < forgetAfter
+		if goesOn {
+			next.since, next.over = before.since, before.over
+		}
+		if s.refusal.CompareAndSwap(before, next) {
+			return next, !goesOn
+		}
 	}
-	begins = s.refusal.CompareAndSwap(before, &next) && !goesOn
-	return next.since.Add(patience), begins
 }
 
 // another returns a credential that is not among those tried, and the ones it is
 // part of: the one that other calls use by now; else the current one, read
-// again if it was tried; else the one before it. If all were tried it waits for
-// a new one, provided the backend has ever taken one and the call can wait.
-func (s *swap) another(ctx context.Context, tried []token.Secret, canWait bool) (token.Credentials, token.Secret, bool) {
-	untried := func(secret token.Secret) bool { return !slices.ContainsFunc(tried, secret.Equal) }
+// again if it was tried; else the one before it.
+func (s *swap) another(ctx context.Context, tried []token.Secret) (token.Credentials, token.Secret, bool) {
 	credentials, err := s.outbound.Get(ctx)
 	if err != nil {
 		return nil, token.Secret{}, false
 	}
-	if choice := s.choose(credentials); untried(choice) {
+	if choice := s.choose(credentials); isUntried(choice, tried) {
 		return credentials, choice, true
 	}
-	credentials = s.outbound.Renew(ctx, func(have token.Credentials) bool { return untried(have.Current()) })
-	at := slices.IndexFunc(credentials, untried)
-	if at < 0 && canWait && s.taken.Load() {
-		until, begins := s.patienceEnds(credentials.Current())
-		if begins {
-			s.log.Warn("the backend refuses the credential that it took before; calls wait for a new one",
-				zap.Stringer("credential", credentials), zap.String("limit", patience.String()))
-		}
-		waiting, cancel := context.WithDeadline(ctx, until)
-		defer cancel()
-		credentials = s.outbound.Await(waiting, func(have token.Credentials) bool { return slices.ContainsFunc(have, untried) })
-		at = slices.IndexFunc(credentials, untried)
-	}
-	if at < 0 {
+	credentials = s.outbound.Renew(ctx, func(have token.Credentials) bool { return isUntried(have.Current(), tried) })
+	return firstUntried(credentials, tried)
+}
+
+// await waits, when all credentials were tried, for a new one, because a backend
+// can be given one before the vault is; or until the backend takes one of them
+// again, and returns that. Calls wait if the backend has ever taken a credential,
+// and only in the beginning: one that stays refused is not going to be taken.
+func (s *swap) await(ctx context.Context, tried []token.Secret) (token.Credentials, token.Secret, bool) {
+	if s.fixed || !s.taken.Load() {
 		return nil, token.Secret{}, false
 	}
-	return credentials, credentials[at], true
+	credentials, err := s.outbound.Get(ctx)
+	if err != nil {
+		return nil, token.Secret{}, false
+	}
+	r, begins := s.refused(credentials)
+	if begins {
+		s.log.Warn("the backend refuses the credential that it took before; calls wait for a new one",
+			zap.Stringer("credential", credentials), zap.String("limit", patience.String()))
+	}
+	ctx, cancel := context.WithDeadline(ctx, r.since.Add(patience))
+	defer cancel()
+	credentials = s.outbound.Await(ctx, r.over, func(have token.Credentials) bool {
+		_, _, ok := firstUntried(have, tried)
+		return ok
+	})
+	select {
+	case <-r.over:
+		return credentials, s.choose(credentials), len(credentials) > 0
+	default:
+		return firstUntried(credentials, tried)
+	}
+}
+
+func isUntried(secret token.Secret, tried []token.Secret) bool {
+	return !slices.ContainsFunc(tried, secret.Equal)
+}
+
+func firstUntried(credentials token.Credentials, tried []token.Secret) (token.Credentials, token.Secret, bool) {
+	for _, secret := range credentials {
+		if isUntried(secret, tried) {
+			return credentials, secret, true
+		}
+	}
+	return nil, token.Secret{}, false
 }

@@ -108,11 +108,12 @@ func (p *Proxy) completeTargets(ctx context.Context, x *exchange, client http.He
 // asks, and on whose behalf. Conditions and preferences are about the PATCH.
 var readHeaders = []string{"Adscimversion", "Traceparent", "Tracestate", "X-Request-Id"}
 
-// readResource gets the resource that the exchange is about. It may take half of
-// the time that is left, so that the exchange's own call has the other half.
+// readResource gets the resource that the exchange is about. It may take three
+// quarters of the time that is left, in which a credential that is waited for
+// comes, so that the exchange's own call has the last one.
 func (p *Proxy) readResource(ctx context.Context, x *exchange, client http.Header) ([]byte, error) {
 	deadline, _ := ctx.Deadline() // ServeHTTP's
-	ctx, cancel := context.WithTimeout(ctx, time.Until(deadline)/2)
+	ctx, cancel := context.WithTimeout(ctx, time.Until(deadline)/4*3)
 	defer cancel()
 	header := allowed(client, readHeaders)
 	header.Set("Accept", mediaSCIM)

@@ -89,7 +89,7 @@ var problems = []problem{
 		"see the cause; it is tried again every 10 s"},
 	{errCredentialRefused, "credential_refused", http.StatusBadGateway, "",
 		"The identity backend refuses the proxy's credential.", zap.ErrorLevel,
-		"renew the secret that BACKEND_TOKEN refers to: the backend answers 401 to its current value"},
+		"renew the secret that BACKEND_TOKEN refers to: the backend answers 401 to its current value, and to the one before"},
 	{errForbidden, "forbidden", http.StatusBadGateway, "",
 		"Something in front of the identity backend refuses the proxy's call.", zap.ErrorLevel,
 		"something in front of the backend, such as a firewall, must let this app through; see its log"},

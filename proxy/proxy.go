@@ -44,6 +44,9 @@ type Options struct {
 	// Outbound holds the tokens that the backend expects: the first, or, where
 	// the backend refuses that, the one after it.
 	Outbound *token.Cache[token.Credentials]
+	// OutboundFixed tells that Outbound never changes, so that no call waits
+	// for another credential when the backend refuses it.
+	OutboundFixed bool
 	// Transport makes the calls to the backend. It must neither follow
 	// redirects nor send credentials of its own.
 	Transport http.RoundTripper
@@ -100,7 +103,7 @@ func New(options Options) (*Proxy, error) {
 	p := &Proxy{
 		options: options, basePath: strings.TrimSuffix(options.Backend.EscapedPath(), "/"),
 		bodyTime: min(bodyLimit, options.Timeout),
-		swap:     &swap{next: options.Transport, outbound: options.Outbound, log: options.Log},
+		swap:     &swap{next: options.Transport, outbound: options.Outbound, fixed: options.OutboundFixed, log: options.Log},
 		fired:    make([]atomic.Uint64, len(scim.Rules())), locations: newLocations(&options),
 	}
 	p.reverse = &httputil.ReverseProxy{

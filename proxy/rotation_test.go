@@ -1,134 +1,18 @@
 package proxy_test
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/zap"
-	"go.uber.org/zap/zaptest/observer"
-
 	"example.com/entra-scim-proxy/proxy"
-	"example.com/entra-scim-proxy/proxy/token"
+	"example.com/entra-scim-proxy/proxy/scim"
 )
-
-// stage is a proxy between a vault, a backend and Entra, whose tokens a test
-// changes. There is no socket, so that it can play in a synctest bubble.
-type stage struct {
-	*proxy.Proxy
-	inbound, outbound vaultSecret
-	logs              *observer.ObservedLogs
-
-	mu    sync.Mutex
-	takes string   // the token that the backend takes
-	tried []string // what it was presented since the last look
-}
-
-// vaultSecret is a secret whose versions a test sets.
-type vaultSecret struct {
-	mu     sync.Mutex
-	values []string
-	err    error
-	takes  time.Duration
-	reads  int
-}
-
-func (v *vaultSecret) set(values ...string) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.values = values
-}
-
-func (v *vaultSecret) count() int {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.reads
-}
-
-func (v *vaultSecret) Read(ctx context.Context) (credentials token.Credentials, err error) {
-	v.mu.Lock()
-	v.reads++
-	for _, value := range v.values {
-		credentials = append(credentials, token.NewSecret(value))
-	}
-	takes, err := v.takes, v.err
-	v.mu.Unlock()
-	select {
-	case <-time.After(takes):
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	return credentials, err
-}
-
-// newStage makes a stage on which everybody has the token "old", and "older"
-// was the one before.
-func newStage(t *testing.T) *stage {
-	t.Helper()
-	core, logs := observer.New(zap.DebugLevel)
-	s := &stage{takes: "old", logs: logs}
-	s.inbound.set("old", "older")
-	s.outbound.set("old", "older")
-	log := zap.New(core)
-	var err error
-	s.Proxy, err = proxy.New(proxy.Options{
-		Backend: &url.URL{Scheme: "https", Host: "backend.example.com"}, Timeout: 50 * time.Second, MaxBody: 1 << 20,
-		Inbound:  token.NewCache(token.ReadCredentials(&s.inbound), token.Windows{}, log),
-		Outbound: token.NewCache(token.ReadCredentials(&s.outbound), token.Windows{}, log),
-		Explain:  func(error) proxy.Fault { return proxy.Fault{} }, Log: log, Transport: roundTripper(s.backend),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-func (s *stage) backend(r *http.Request) (*http.Response, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	presented := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
-	s.tried = append(s.tried, presented)
-	status := http.StatusNoContent
-	if presented != s.takes {
-		status = http.StatusUnauthorized
-	}
-	return &http.Response{StatusCode: status, Request: r, Header: http.Header{}, Body: http.NoBody}, nil
-}
-
-// take makes the backend take another token, and forget what it was presented.
-func (s *stage) take(token string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.takes, s.tried = token, nil
-}
-
-// call makes one call with a body, which Entra's token, and returns the status.
-func (s *stage) call(t *testing.T, token string) int {
-	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/Users", strings.NewReader(`{"userName":"ada@example.com"}`))
-	r.Header.Set("Authorization", "Bearer "+token)
-	w := httptest.NewRecorder()
-	s.ServeHTTP(w, r)
-	return w.Code
-}
-
-// want makes one call and compares its status, and what the backend was
-// presented for it.
-func (s *stage) want(t *testing.T, what string, status int, tried ...string) {
-	t.Helper()
-	s.take(s.takes)
-	if got := s.call(t, "old"); got != status || !slices.Equal(s.tried, tried) {
-		t.Errorf("%s: %d with %v, want %d with %v", what, got, s.tried, status, tried)
-	}
-}
 
 func TestBackendDropsTheOldTokenAtTheSwitch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -211,7 +95,7 @@ func TestRefusedCredentialIsWaitedForOnce(t *testing.T) {
 		s.take("nobody knows")
 		start := time.Now()
 		s.want(t, "refused", 502, "old", "older")
-		if waited := time.Since(start); waited != 35*time.Second {
+		if waited := time.Since(start); waited != 30*time.Second { // until the last read that can be
 			t.Errorf("waited %v", waited)
 		}
 		for range 3 {
@@ -225,6 +109,112 @@ func TestRefusedCredentialIsWaitedForOnce(t *testing.T) {
 		s.outbound.set("new", "old")
 		s.take("new")
 		s.want(t, "mended", 204, "old", "new")
+	})
+}
+
+// Whoever waits goes on when the backend has come to its senses.
+func TestWaitEndsWhenTheBackendTakesTheTokenAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		s.want(t, "before", 204, "old")
+		s.take("nobody knows")
+		start := time.Now()
+		var group sync.WaitGroup
+		for range 10 {
+			group.Go(func() {
+				if got := s.call(t, "old"); got != 204 || time.Since(start) != 2*time.Second {
+					t.Errorf("%d after %v, want 204 after 2 s", got, time.Since(start))
+				}
+			})
+		}
+		time.Sleep(time.Second)
+		s.take("old")
+		time.Sleep(time.Second)
+		if got := s.call(t, "old"); got != 204 {
+			t.Errorf("somebody else: %d", got)
+		}
+		group.Wait()
+	})
+}
+
+// A call that the backend refuses whatever the credential is must wait neither
+// for ever nor again and again while others pass.
+func TestStrayRefusalDoesNotWaitWhileOthersPass(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		s.want(t, "before", 204, "old")
+		s.refuses = "/Groups"
+		for range 5 {
+			start := time.Now()
+			var group sync.WaitGroup
+			group.Go(func() {
+				if got := s.callPath(t, "/Groups", "old"); got != 502 || time.Since(start) > time.Second {
+					t.Errorf("%d after %v, want 502 with the next call that passes", got, time.Since(start))
+				}
+			})
+			time.Sleep(time.Second)
+			if got := s.call(t, "old"); got != 204 {
+				t.Errorf("another call: %d", got)
+			}
+			group.Wait()
+		}
+		// And it does not spend the patience of a real rotation.
+		s.take("new")
+		time.AfterFunc(5*time.Second, func() { s.outbound.set("new", "old") })
+		s.want(t, "the backend switches first", 204, "old", "older", "new")
+	})
+}
+
+func TestFixedCredentialIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, func(o *proxy.Options) { o.OutboundFixed = true })
+		s.want(t, "before", 204, "old")
+		s.take("nobody knows")
+		start := time.Now()
+		s.want(t, "refused", 502, "old", "older")
+		if waited := time.Since(start); waited != 0 {
+			t.Errorf("waited %v", waited)
+		}
+	})
+}
+
+// The wait must outlast a vault that takes its time.
+func TestBackendSwitchesBeforeASlowVault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		s.outbound.takes = 6 * time.Second
+		s.want(t, "before", 204, "old")
+		s.take("new")
+		time.AfterFunc(8*time.Second, func() { s.outbound.set("new", "old") })
+		s.want(t, "the backend switches first", 204, "old", "older", "new")
+	})
+}
+
+// Only success shows that a credential was taken: a firewall answers, too.
+func TestOtherAnswersDoNotShowThatACredentialWorks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		s.status = http.StatusServiceUnavailable
+		s.want(t, "the backend is down", 503, "old")
+		s.take("nobody knows")
+		start := time.Now()
+		s.want(t, "refused", 502, "old", "older")
+		if waited := time.Since(start); waited != 0 {
+			t.Errorf("waited %v for a credential that never worked", waited)
+		}
+	})
+}
+
+// A call that cannot be sent again fails, but the next one profits.
+func TestStreamsLearnFromARefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		s.outbound.set("new", "old")
+		for i, want := range []int{502, 204, 204} {
+			if got := s.stream(t); got != want {
+				t.Errorf("stream %d: %d with %v, want %d", i+1, got, s.tried, want)
+			}
+		}
 	})
 }
 
@@ -344,6 +334,32 @@ func TestWrongTokenWhileTheVaultIsAwayIs401(t *testing.T) {
 		for range 60 {
 			s.want(t, "Entra, meanwhile", 204, "old")
 			time.Sleep(time.Minute)
+		}
+	})
+}
+
+// The read for missing-target waits for the credential as its call does, or the
+// call would go out unrepaired.
+func TestResourceIsReadInARotation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rules, err := scim.ParseRules("missing-target")
+		if err != nil {
+			t.Fatal(err)
+		}
+		normalizer, err := scim.New(scim.Options{Rules: rules})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := newStage(t, func(o *proxy.Options) { o.Normalizer = normalizer })
+		s.want(t, "before", 204, "old")
+		s.person = `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"id":"1","userName":"ada@example.com"}`
+		s.take("new")
+		time.AfterFunc(5*time.Second, func() { s.outbound.set("new", "old") })
+		const body = `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"replace","path":"emails[type eq \"work\"].value","value":"ada@example.com"}]}`
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPatch, "/Users/1", strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/scim+json")
+		if got := s.serve(r, "old"); got != 204 || !strings.Contains(s.patched, `"op":"add"`) {
+			t.Errorf("%d, and the backend executed %s", got, s.patched)
 		}
 	})
 }

@@ -28,6 +28,7 @@ var errTransport = errors.New("call to the backend failed")
 type swap struct {
 	next     http.RoundTripper
 	outbound *token.Cache[token.Credentials]
+	fixed    bool // the credential never changes
 	log      *zap.Logger
 	standing
 }
@@ -58,9 +59,6 @@ func (s *swap) call(x *exchange, request *http.Request, body *requestBody) (*htt
 	if err == nil && response.StatusCode == http.StatusUnauthorized {
 		response, err = s.repeat(x, request, response, body)
 	}
-	if err == nil {
-		s.wasTaken()
-	}
 	return response, err
 }
 
@@ -68,6 +66,7 @@ func (s *swap) send(x *exchange, request *http.Request) (*http.Response, error) 
 	if request.Body == nil && !isSafe(request.Method) {
 		request = x.once(request)
 	}
+	start := time.Now()
 	// A RoundTripper must not change the request it is given, but this one is
 	// ours: rewrite made its header, or readResource.
 	request.Header.Set("Authorization", "Bearer "+x.credential.Reveal())
@@ -87,6 +86,7 @@ func (s *swap) send(x *exchange, request *http.Request) (*http.Response, error) 
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errTransport, err)
 	}
+	s.sent(start, x.credential, response.StatusCode)
 	return response, nil
 }
 
@@ -113,31 +113,53 @@ func (x *exchange) once(request *http.Request) *http.Request {
 }
 
 // repeat sends the call again, with each credential that there is and that the
-// backend has not refused on this call.
+// backend has not refused on this call; at last it waits, once, for another.
 func (s *swap) repeat(x *exchange, request *http.Request, refused *http.Response, body *requestBody) (*http.Response, error) {
 	// Unread: a body that trickles would keep the repeat waiting.
 	_ = refused.Body.Close()
+	ctx := request.Context()
+	if !body.repeatable() {
+		return nil, s.learn(ctx, x)
+	}
 	tried := []token.Secret{x.credential}
-	for {
+	for waited := false; ; {
 		start := time.Now()
-		credentials, next, ok := s.another(request.Context(), tried, body.repeatable())
+		credentials, next, ok := s.another(ctx, tried)
+		if !ok && !waited {
+			waited = true
+			credentials, next, ok = s.await(ctx, tried)
+		}
 		x.secretTime += time.Since(start)
-		if !ok || !body.repeatable() {
+		if !ok {
 			return nil, errCredentialRefused
 		}
-		again := request.Clone(request.Context())
+		again := request.Clone(ctx)
 		again.Body = body.outgoing()
 		x.credential, x.replayed = next, true
 		response, err := s.send(x, again)
-		if err != nil || response.StatusCode != http.StatusUnauthorized {
-			if err == nil {
-				s.remember(credentials, next)
-			}
-			return response, err
+		if err != nil {
+			return nil, err
+		}
+		if response.StatusCode != http.StatusUnauthorized {
+			s.remember(credentials, next)
+			return response, nil
 		}
 		_ = response.Body.Close()
 		tried = append(tried, next)
 	}
+}
+
+// learn lets the next call profit from the refusal of one that cannot be sent
+// again.
+func (s *swap) learn(ctx context.Context, x *exchange) error {
+	start := time.Now()
+	limited, cancel := context.WithTimeout(ctx, renewLimit)
+	defer cancel()
+	if credentials, next, ok := s.another(limited, []token.Secret{x.credential}); ok {
+		s.remember(credentials, next)
+	}
+	x.secretTime += time.Since(start)
+	return errCredentialRefused
 }
 
 // isSCIMError reports whether a response's body is a SCIM Error (RFC 7644

@@ -14,6 +14,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+
+	"example.com/entra-scim-proxy/proxy/token"
 )
 
 // Inner error codes of Key Vault's 403.
@@ -112,42 +114,44 @@ func (a answer) text() string {
 	return strings.Join(words, ": ")
 }
 
-// pkcs12 is the content type of what backs a Key Vault certificate.
-// https://learn.microsoft.com/azure/key-vault/certificates/about-certificates
-const pkcs12 = "application/x-pkcs12"
-
-func checkContentType(contentType *string) error {
-	if contentType != nil && strings.EqualFold(*contentType, pkcs12) {
-		return errPKCS12
-	}
-	return nil
-}
-
-var errPKCS12 = errors.New("the secret is a certificate with its key in PKCS #12: neither a token nor a PEM bundle")
-
 // explain turns an error of the SDK into one for the log. The SDK's own text
-// holds the URL with the names of vault and secret, and the answer's body.
+// holds the URL with the names of vault and secret, and the answer's body. The
+// error is [token.ErrAway] where nobody has to act, unless it lasts.
 func explain(err error) error {
-	if errors.Is(err, errNoValue) || errors.Is(err, errPKCS12) {
+	if errors.Is(err, errNoText) {
 		return err
 	}
 	if a, ok := answerOf(err); ok {
+		if a.status == http.StatusTooManyRequests || a.status >= http.StatusInternalServerError {
+			return away(a.text())
+		}
 		return errors.New(a.text())
 	}
-	if _, ok := errors.AsType[*azidentity.AuthenticationFailedError](err); ok {
+	if failed, ok := errors.AsType[*azidentity.AuthenticationFailedError](err); ok && failed.RawResponse != nil {
 		return errors.New("no token for key vault: the identity endpoint refused; check that the identity is assigned to the app and AZURE_CLIENT_ID names it")
 	}
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
-		return errors.New("the vault's name does not resolve here; check KEY_VAULT_URL and the private DNS zone")
-	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return errors.New("key vault or the identity endpoint did not answer in time; check the network, and that an identity is assigned to the app")
-	}
-	if op, ok := errors.AsType[*net.OpError](err); ok {
-		return fmt.Errorf("key vault or the identity endpoint could not be reached: %s: %w", op.Op, op.Err)
+		return away("the vault's name does not resolve here; check KEY_VAULT_URL and the private DNS zone")
 	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return errors.New("the vault's certificate is not trusted here; does something on the way intercept TLS?")
 	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && !op.Timeout() {
+		return away("key vault or the identity endpoint could not be reached: " + operation(op))
+	}
+	_, isToken := errors.AsType[*azidentity.AuthenticationFailedError](err)
+	if isToken || errors.Is(err, context.DeadlineExceeded) {
+		return away("key vault or the identity endpoint did not answer in time; check the network, and that an identity is assigned to the app")
+	}
 	return errors.New("key vault could not be read: no identity is available here (in Azure: assign a managed identity to the app; locally: az login), or what answers at KEY_VAULT_URL is no key vault")
+}
+
+func away(text string) error { return fmt.Errorf("%w: %s", token.ErrAway, text) }
+
+// operation is the text of an error without the addresses in it.
+func operation(op *net.OpError) string {
+	if inner, ok := errors.AsType[*net.OpError](op.Err); ok {
+		return op.Op + ": " + operation(inner)
+	}
+	return op.Op + ": " + op.Err.Error()
 }

@@ -15,8 +15,9 @@ import (
 
 // tryTimeout bounds one attempt of the SDK, which has no limit of its own: an
 // identity endpoint that is not there would otherwise be waited for more than
-// a minute.
-const tryTimeout = 3 * time.Second
+// a minute. A call to the vault gets its token within its attempt, and a cold
+// identity endpoint can take seconds.
+const tryTimeout = 5 * time.Second
 
 // apiVersion is the vault's, whatever a newer SDK would ask for: sovereign
 // clouds and emulators get new ones late.

@@ -233,114 +233,46 @@ func TestReadsWithoutTheRightToList(t *testing.T) {
 	wantError(t, err, "500")
 }
 
-const (
-	application = "11111111-2222-3333-4444-555555555555"
-	object      = "66666666-7777-8888-9999-000000000000"
-	who         = "Caller: appid=" + application + ";oid=" + object + ";iss=https://sts.windows.net/canary/\r\nVault: contoso-canary;location=westeurope"
-)
-
-func TestFailuresSayWhatToDoAndNameNothing(t *testing.T) {
-	for name, test := range map[string]struct {
-		refusal vault.Refusal
-		want    []string
-	}{
-		"role": {vault.Refusal{Status: 403, Code: "Forbidden", Inner: "ForbiddenByRbac", Message: "Caller is not authorized to perform action on resource.\r\n" + who},
-			[]string{"403 Forbidden (ForbiddenByRbac)", "role Key Vault Secrets User", "appid=" + application + ";oid=" + object}},
-		"policy": {vault.Refusal{Status: 403, Code: "Forbidden", Inner: "ForbiddenByPolicy", Message: "The user, group or application '" + who + "' does not have secrets get permission"},
-			[]string{"access policies", "Get and List", "oid=" + object}},
-		"firewall": {vault.Refusal{Status: 403, Code: "Forbidden", Inner: "ForbiddenByFirewall", Message: "Client address is not authorized and caller is not a trusted service.\r\nClient address: 192.0.2.77\r\n" + who},
-			[]string{"ForbiddenByFirewall", "firewall", "private endpoint"}},
-		"connection": {vault.Refusal{Status: 403, Code: "Forbidden", Inner: "ForbiddenByConnection", Message: "Public network access is disabled"},
-			[]string{"ForbiddenByConnection", "private DNS zone"}},
-		"plain 403":   {vault.Refusal{Status: 403, Code: "Forbidden"}, []string{"403 Forbidden", "Key Vault Secrets User"}},
-		"unknown 403": {vault.Refusal{Status: 403, Code: "Forbidden", Inner: "ForbiddenByCanary"}, []string{"403 Forbidden", "Key Vault Secrets User"}},
-		"absent":      {vault.Refusal{}, []string{"404 SecretNotFound", "no secret of that name"}},
-		"unknown":     {vault.Refusal{Status: 400, Code: "BadParameter"}, []string{"400 BadParameter"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			a := newAzure(t)
-			a.Refuse(test.refusal)
-			_, err := a.read(t, keyvault.Accept, "")
-			wantError(t, err, test.want...)
-			if strings.Contains(err.Error(), "192.0.2.77") {
-				t.Errorf("the error names an address: %v", err)
-			}
-		})
-	}
-}
-
-// The secret behind a Key Vault certificate is no token.
+// The secret behind a Key Vault certificate is no token; nor does it stand in
+// the way of the one that took its place.
 func TestCertificatesAreRefused(t *testing.T) {
 	a := newAzure(t)
-	a.Set("name-canary", vault.Secret{Value: "MIIKcQIBAzCCCjcGCSqGSIb3", ContentType: "application/x-pkcs12"})
+	a.Set("name-canary", vault.Secret{Value: "MIIKcQIBAzCCCjcGCSqGSIb3", ContentType: "application/x-pkcs12", Created: time.Now().Add(-time.Hour)})
 	_, err := a.read(t, keyvault.Present, "")
 	wantError(t, err, "PKCS #12")
-}
-
-func wantError(t *testing.T, err error, parts ...string) {
-	t.Helper()
-	if err == nil {
-		t.Fatal("no error")
-	}
-	if strings.Contains(err.Error(), "canary") || strings.Contains(err.Error(), "http") {
-		t.Errorf("the error names something of the inside: %v", err)
-	}
-	for _, part := range parts {
-		if !strings.Contains(err.Error(), part) {
-			t.Errorf("error %v, want one with %q", err, part)
+	a.Set("name-canary", vault.Secret{Value: value})
+	for _, use := range []keyvault.Use{keyvault.Accept, keyvault.Present} {
+		if values, err := a.read(t, use, ""); err != nil || !slices.Equal(values, []string{value}) {
+			t.Errorf("%v, %v", values, err)
 		}
 	}
 }
 
-func TestIdentityEndpointThatRefuses(t *testing.T) {
+// What was valid until a moment ago may still be taken, and an older version
+// may not.
+func TestExpiredVersionBesideAnOlderOne(t *testing.T) {
 	a := newAzure(t)
-	a.SetIdentity(func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(http.StatusBadRequest)
-		_, _ = fmt.Fprint(w, `{"statusCode":400,"message":"identity-canary not found"}`)
-	})
-	_, err := a.read(t, keyvault.Accept, "")
-	wantError(t, err, "identity")
-}
-
-// A vault or an identity endpoint that says nothing must not hold a caller
-// longer than its deadline.
-func TestSilenceEndsWithTheDeadline(t *testing.T) {
-	a := newAzure(t)
-	release := make(chan struct{})
-	defer close(release)
-	a.SetIdentity(func(http.ResponseWriter, *http.Request) { <-release })
-	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-	defer cancel()
-	begin := time.Now()
-	_, err := a.open(t).Secret("name-canary", "", keyvault.Accept, zap.NewNop()).Read(ctx)
-	wantError(t, err, "did not answer in time")
-	if time.Since(begin) > 5*time.Second {
-		t.Errorf("after %v", time.Since(begin))
-	}
-}
-
-func TestVaultThatIsNotThere(t *testing.T) {
-	a := newAzure(t)
-	a.client.Transport.(*http.Transport).DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-		var dialer net.Dialer
-		if strings.HasPrefix(address, vaultHost) {
-			return nil, &net.OpError{Op: "dial", Net: network, Err: &net.DNSError{Err: "no such host", Name: vaultHost, IsNotFound: true}}
+	a.Set("name-canary", vault.Secret{Value: "retired", Created: time.Now().Add(-time.Hour)})
+	a.Set("name-canary", vault.Secret{Value: "expired", Expires: time.Now().Add(-time.Second)})
+	for use, want := range map[keyvault.Use][]string{
+		keyvault.Accept: {"retired"}, keyvault.Present: {"retired", "expired"}, keyvault.Trust: {"expired"},
+	} {
+		if values, err := a.read(t, use, ""); err != nil || !slices.Equal(values, want) {
+			t.Errorf("use %v: %v, %v; want %v", use, values, err, want)
 		}
-		return dialer.DialContext(ctx, network, address)
 	}
-	_, err := a.read(t, keyvault.Accept, "")
-	wantError(t, err, "does not resolve")
 }
 
-func TestVaultBehindAnotherAuthority(t *testing.T) {
+func TestTrustIsTheNewestVersionAlone(t *testing.T) {
 	a := newAzure(t)
-	other, err := pki.New("Intercepting Root")
-	if err != nil {
-		t.Fatal(err)
+	before := a.Set("name-canary", vault.Secret{Value: "before", Created: time.Now().Add(-time.Hour)})
+	a.Set("name-canary", vault.Secret{Value: value})
+	if values, err := a.read(t, keyvault.Trust, ""); err != nil || !slices.Equal(values, []string{value}) {
+		t.Errorf("%v, %v", values, err)
 	}
-	a.client.Transport.(*http.Transport).TLSClientConfig.RootCAs = other.Pool()
-	_, err = a.read(t, keyvault.Accept, "")
-	wantError(t, err, "intercept")
+	if counts := a.Counts(); counts.Reads["name-canary/"+before] != 0 {
+		t.Errorf("%+v; want no read of the version before", counts)
+	}
 }
 
 func TestDefaultChainRefusesWhatItCannotUse(t *testing.T) {

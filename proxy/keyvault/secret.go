@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
@@ -18,18 +19,20 @@ type Use int
 
 // The uses. The zero Use is the strict one.
 const (
-	// Accept is to check what a caller presents: no version counts beyond its
-	// exp.
+	// Accept is to check what a caller presents: the version in force, and the
+	// one before it. If none is in force, the error is [token.ErrWithdrawn].
 	Accept Use = iota
-	// Present is to present a value to somebody else: where no version is in
-	// force, one that has expired is better than none, for the other side may
-	// still take it.
+	// Present is to present a value to somebody else. One that has expired may
+	// still be taken there: it comes second to an older one in force, or alone
+	// if there is none.
 	Present
+	// Trust is a CA bundle: the newest version alone, whether it has expired or
+	// not. Its certificates have ends of their own.
+	Trust
 )
 
-// Secret returns the source of the secret with the name given: of its current
-// version and the one before ([token.Credentials] in that order), or if version
-// is not "" of that one alone. The log gets a Warn line if versions cannot be
+// Secret returns the source of the secret with the name given: of the versions
+// that count for its use, or if version is not "" of that one alone. The log gets a Warn line if versions cannot be
 // listed, so that only the current one counts. The source must not be read
 // twice at once.
 func (v *Vault) Secret(name, version string, use Use, log *zap.Logger) token.Source {
@@ -53,7 +56,7 @@ func (s *secret) Read(ctx context.Context) (token.Credentials, error) {
 	value, of, err := s.get(ctx, s.pinned)
 	if s.pinned != "" {
 		if err != nil {
-			return nil, explain(err)
+			return nil, s.refused(err)
 		}
 		return s.only(value, of)
 	}
@@ -63,9 +66,9 @@ func (s *secret) Read(ctx context.Context) (token.Credentials, error) {
 	}
 	versions, listErr := s.list(ctx)
 	switch {
-	case err != nil && (listErr != nil || len(versions) == 0):
-		return nil, explain(err)
-	case listErr != nil && err == nil && isForbidden(listErr):
+	case err != nil && (listErr == nil && len(versions) == 0 || isAbsent(listErr) || isForbidden(listErr)):
+		return nil, s.refused(err)
+	case listErr != nil && isForbidden(listErr):
 		// An identity may read a secret without being allowed to list its
 		// versions.
 		s.warnOnce(listErr)
@@ -76,41 +79,78 @@ func (s *secret) Read(ctx context.Context) (token.Credentials, error) {
 	if err == nil && !slices.ContainsFunc(versions, func(v version) bool { return v.id == of.id }) {
 		versions = append(versions, of) // made a moment ago, and not listed yet
 	}
-	now := time.Now()
-	first, second := choose(versions, of.id, now)
-	if first == nil && s.use == Present {
-		first = lastResort(versions, of.id, now)
-	}
-	if first == nil {
-		return nil, noneInForce(versions, of.id, now)
+	first, second, err := s.choose(versions, of.id)
+	if err != nil {
+		return nil, err
 	}
 	if first.id != of.id {
+		// Perhaps made a moment ago, too, between the two answers.
 		if value, _, err = s.get(ctx, first.id); err != nil {
 			return nil, explain(err)
 		}
 	}
-	credentials := token.Credentials{value.WithExpiry(first.expires)}
-	if second != nil {
-		credentials, err = s.append(ctx, credentials, second)
+	return s.append(ctx, token.Credentials{value.WithExpiry(first.expires)}, second)
+}
+
+// choose returns the versions that count for the secret's use; the second may be
+// nil.
+func (s *secret) choose(versions []version, unversioned string) (first, second *version, err error) {
+	now := time.Now()
+	begun := newestBegun(versions, unversioned, now)
+	if s.use == Trust {
+		first = begun
+	} else {
+		first, second = choose(versions, unversioned, now)
 	}
-	return credentials, err
+	switch {
+	case first == nil && s.use == Present:
+		first = begun
+	case second == nil && s.use == Present && begun != first:
+		second = begun
+	}
+	if first == nil {
+		last := newest(versions, unversioned, func(*version) bool { return true })
+		return nil, nil, s.withdrawn(fmt.Errorf("none of the secret's %d versions is in force; the newest %s", len(versions), last.why(now)))
+	}
+	return first, second, nil
 }
 
 // only returns a value that is the only one to count, if it does.
 func (s *secret) only(value token.Secret, of version) (token.Credentials, error) {
 	now := time.Now()
-	if of.inForce(now) || s.use == Present && of.enabled && of.begun(now) {
+	if of.inForce(now) || s.use != Accept && of.enabled && of.begun(now) {
 		return token.Credentials{value.WithExpiry(of.expires)}, nil
 	}
-	return nil, fmt.Errorf("the version %s", of.why(now))
+	return nil, s.withdrawn(fmt.Errorf("the version %s", of.why(now)))
 }
 
-// append reads the value for the second place. One that was withdrawn
-// meanwhile leaves it empty.
+// refused is the error for a value that was not to be had.
+func (s *secret) refused(err error) error {
+	if isAbsent(err) || isDisabled(err) {
+		return s.withdrawn(explain(err))
+	}
+	return explain(err)
+}
+
+// withdrawn is the error for a secret of which the vault says that nothing of it
+// counts. What callers present is not accepted then: to withdraw it is how a
+// leak ends.
+func (s *secret) withdrawn(err error) error {
+	if s.use != Accept {
+		return err
+	}
+	return fmt.Errorf("%w: %w", token.ErrWithdrawn, err)
+}
+
+// append reads the value for the second place, if one is to have it. One that
+// was withdrawn meanwhile, or never was of use, leaves it empty.
 func (s *secret) append(ctx context.Context, credentials token.Credentials, second *version) (token.Credentials, error) {
+	if second == nil {
+		return credentials, nil
+	}
 	if s.secondID != second.id {
 		value, _, err := s.get(ctx, second.id)
-		if isForbidden(err) || isAbsent(err) {
+		if isForbidden(err) || isAbsent(err) || errors.Is(err, errNoText) {
 			return credentials, nil
 		}
 		if err != nil {
@@ -135,15 +175,20 @@ func (s *secret) get(ctx context.Context, id string) (token.Secret, version, err
 		return token.Secret{}, version{}, err
 	}
 	if response.Value == nil {
-		return token.Secret{}, version{}, errNoValue
+		return token.Secret{}, version{}, fmt.Errorf("%w: key vault answered without a value", errNoText)
 	}
-	if err := checkContentType(response.ContentType); err != nil {
-		return token.Secret{}, version{}, err
+	if kind := response.ContentType; kind != nil && strings.EqualFold(*kind, pkcs12) {
+		return token.Secret{}, version{}, fmt.Errorf("%w: it is a certificate with its key in PKCS #12", errNoText)
 	}
 	return token.NewSecret(*response.Value), newVersion(response.ID, response.Attributes), nil
 }
 
-var errNoValue = errors.New("key vault answered without a value")
+// errNoText means that a version holds neither a token nor a PEM bundle.
+var errNoText = errors.New("the secret is no text")
+
+// pkcs12 is the content type of what backs a Key Vault certificate.
+// https://learn.microsoft.com/azure/key-vault/certificates/about-certificates
+const pkcs12 = "application/x-pkcs12"
 
 // list returns all versions, in no order.
 func (s *secret) list(ctx context.Context) ([]version, error) {
@@ -180,20 +225,6 @@ func orZero(t *time.Time) time.Time {
 		return time.Time{}
 	}
 	return *t
-}
-
-// noneInForce says what is wrong with the version that should count.
-func noneInForce(versions []version, unversioned string, now time.Time) error {
-	var newest *version
-	for i := range versions {
-		if newest == nil || newer(&versions[i], newest, unversioned) {
-			newest = &versions[i]
-		}
-	}
-	if newest == nil {
-		return errors.New("the secret has no version")
-	}
-	return fmt.Errorf("none of the secret's %d versions is in force; the newest %s", len(versions), newest.why(now))
 }
 
 // String names what the source is, not which secret it reads.

@@ -2,6 +2,7 @@ package keyvault
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -25,19 +26,13 @@ func (v version) inForce(now time.Time) bool { return v.enabled && v.begun(now) 
 // that counts, too; nil for none. unversioned is the id that the vault gave for
 // the secret as such, "" if it gave none.
 //
-// The first is the unversioned one if in force, else the newest that is. Beside
-// it there is at most the version created immediately before, if in force,
-// never an older one, whose withdrawal would be undone. So there is none where
-// the first only counts because a newer one was withdrawn or has expired: it is
-// itself the one before. A newer one whose time has yet to come takes nothing
-// from the others.
+// The first is the newest one in force. Beside it there is at most the version
+// created immediately before, if in force, never an older one, whose withdrawal
+// would be undone. So there is none where the first only counts because a newer
+// one was withdrawn or has expired: it is itself the one before. A newer one
+// whose time has yet to come takes nothing from the others.
 func choose(versions []version, unversioned string, now time.Time) (first, second *version) {
-	for i := range versions {
-		v := &versions[i]
-		if v.inForce(now) && (first == nil || newer(v, first, unversioned)) {
-			first = v
-		}
-	}
+	first = newest(versions, unversioned, func(v *version) bool { return v.inForce(now) })
 	if first == nil {
 		return nil, nil
 	}
@@ -47,7 +42,7 @@ func choose(versions []version, unversioned string, now time.Time) (first, secon
 		v := &versions[i]
 		switch {
 		case v == first:
-		case newer(v, first, unversioned) || v.created.After(first.created):
+		case v.created.After(first.created) || v.created.Equal(first.created) && first.id != unversioned:
 			if v.begun(now) {
 				return first, nil
 			}
@@ -63,28 +58,35 @@ func choose(versions []version, unversioned string, now time.Time) (first, secon
 	return first, before
 }
 
-// newer reports whether a was created after b. Within one second only the
-// unversioned one is known to be; of two others each counts as the newer.
-func newer(a, b *version, unversioned string) bool {
-	switch unversioned {
-	case a.id:
-		return true
-	case b.id:
-		return false
-	}
-	return !a.created.Before(b.created)
-}
-
-// lastResort returns the version to present when none is in force: the
-// unversioned one, else the newest, of those whose time has only run out.
-func lastResort(versions []version, unversioned string, now time.Time) (last *version) {
+// newest returns the version created last of those that serve; nil if none does.
+// Within one second the unversioned one counts as the last, and otherwise
+// nobody can tell, but it is always the same one.
+func newest(versions []version, unversioned string, serves func(*version) bool) (last *version) {
 	for i := range versions {
-		v := &versions[i]
-		if v.enabled && v.begun(now) && (last == nil || newer(v, last, unversioned)) {
+		if v := &versions[i]; serves(v) && (last == nil || compare(v, last, unversioned) > 0) {
 			last = v
 		}
 	}
 	return last
+}
+
+func compare(a, b *version, unversioned string) int {
+	if order := a.created.Compare(b.created); order != 0 {
+		return order
+	}
+	switch unversioned {
+	case a.id:
+		return 1
+	case b.id:
+		return -1
+	}
+	return strings.Compare(a.id, b.id)
+}
+
+// newestBegun returns the newest version that is enabled and has begun, though it
+// may be over.
+func newestBegun(versions []version, unversioned string, now time.Time) *version {
+	return newest(versions, unversioned, func(v *version) bool { return v.enabled && v.begun(now) })
 }
 
 // why says what keeps a version out of force.

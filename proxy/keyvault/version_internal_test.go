@@ -60,7 +60,7 @@ func TestChoose(t *testing.T) {
 		// Created in one second: the unversioned read tells which is the
 		// current one.
 		"A =B": "B A", "A =B =C": "C -", "A B =C": "C B", "Ad =B": "B -", "A =Bd": "A -", "A B =Cd": "B -", "A =B C": "C -", "A =Bx": "A -",
-		"A =Bn": "A -", "A B =Cn": "B A",
+		"A =Bn": "A -", "A B =Cn": "B A", "A =B Cx": "B -", "A =B Cn": "B -",
 	} {
 		versions, unversioned := parseVersions(text)
 		for range 20 {
@@ -74,12 +74,12 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-func TestLastResort(t *testing.T) {
+func TestNewestBegun(t *testing.T) {
 	for text, want := range map[string]string{
-		"Ax": "A", "Ax Bx": "B", "Ax Bd": "A", "Ax Bn": "A", "Axn": "-", "Axd": "-", "Ad": "-", "Ax =Bx": "B",
+		"Ax": "A", "Ax Bx": "B", "Ax Bd": "A", "A Bx": "B", "Ax B": "B", "Ax Bn": "A", "Axn": "-", "Axd": "-", "Ad": "-", "Ax =Bx": "B",
 	} {
 		versions, unversioned := parseVersions(text)
-		if got := id(lastResort(versions, unversioned, noon)); got != want {
+		if got := id(newestBegun(versions, unversioned, noon)); got != want {
 			t.Errorf("%s: %s, want %s", text, got, want)
 		}
 	}

@@ -15,6 +15,16 @@ import (
 // [Cache]: the source could not be read, or not in time.
 var ErrUnavailable = errors.New("secret unavailable")
 
+// Two categories of what a [Source] fails with. Any other failure is for
+// somebody to mend, while the last good value serves.
+var (
+	// ErrWithdrawn means that the source was read, and has no value that counts
+	// any more: the last good one does not either.
+	ErrWithdrawn = errors.New("no value counts")
+	// ErrAway means that the source did not answer, or not for now.
+	ErrAway = errors.New("the source is away")
+)
+
 // Windows are how long a [Cache] uses what it read.
 type Windows struct {
 	// Refresh is how long a value is used without asking the source again;
@@ -97,36 +107,40 @@ func NewCache[T fmt.Stringer](load func(context.Context) (T, error), windows Win
 // Stale, the caller waits for 10 s at most. The error is [ErrUnavailable].
 func (c *Cache[T]) Get(ctx context.Context) (T, error) {
 	s := c.state.Load()
-	switch age := time.Since(s.read); {
-	case !c.usable(s):
-		if s.backingOff() {
-			break
+	if c.usable(s) {
+		switch age := time.Since(s.read); {
+		case s.backingOff():
+		case s.err != nil && time.Since(s.tried) < lately:
+			c.read(false)
+		case age < c.ahead():
+		case age < c.windows.Refresh:
+			c.read(false)
+		default:
+			// Nobody has called for a while, and what was valid then may have
+			// been withdrawn. That the wait was in vain is in the log already.
+			_ = wait(ctx, c.read(false), lateLimit)
+			s = c.state.Load()
 		}
+		if c.usable(s) {
+			return s.value, nil
+		}
+	}
+	var none T
+	if !s.backingOff() {
 		if err := wait(ctx, c.read(false), waitLimit); err != nil {
-			var none T
 			return none, unavailable(err)
 		}
-		s = c.state.Load()
-	case age < c.ahead(), s.backingOff():
-	case age < c.windows.Refresh, s.err != nil && time.Since(s.tried) < lately:
-		c.read(false)
-	default:
-		// Nobody has called for a while, and what was valid then may have been
-		// withdrawn. That the wait was in vain is in the log already.
-		_ = wait(ctx, c.read(false), lateLimit)
-		s = c.state.Load()
+		if s = c.state.Load(); c.usable(s) {
+			return s.value, nil
+		}
 	}
-	if !c.usable(s) {
-		var none T
-		return none, unavailable(s.err)
-	}
-	return s.value, nil
+	return none, unavailable(s.err)
 }
 
 // Renew is for a caller whom the present value does not serve. Unless it fits
 // by now, which needs no read, the source is read again: at most once in 30 s
-// however many callers ask. It returns what is then at hand, fit or not, and
-// whenever ctx ends.
+// however many callers ask, and whatever became of the last read. It returns
+// what is then at hand, fit or not, and whenever ctx ends.
 func (c *Cache[T]) Renew(ctx context.Context, fits func(T) bool) T {
 	for {
 		s := c.state.Load()
@@ -141,25 +155,35 @@ func (c *Cache[T]) Renew(ctx context.Context, fits func(T) bool) T {
 }
 
 // Await is Renew for a caller who can wait: it returns when the value fits,
-// however it came about, or ctx ends.
-func (c *Cache[T]) Await(ctx context.Context, fits func(T) bool) T {
+// however it came about, when enough is closed, when ctx ends, or at once if
+// that is before the next read could be.
+func (c *Cache[T]) Await(ctx context.Context, enough <-chan struct{}, fits func(T) bool) T {
 	for {
 		s := c.state.Load()
-		if fits(s.value) {
+		next := s.renewed.Add(renewEvery)
+		if fits(s.value) || c.comesLate(ctx, next) {
 			return s.value
 		}
-		next := time.NewTimer(time.Until(s.renewed.Add(renewEvery)))
+		timer := time.NewTimer(time.Until(next))
 		select {
 		case <-s.replaced:
-		case <-next.C:
+		case <-timer.C:
 			_ = wait(ctx, c.read(true), waitLimit) // judged by what is then at hand
+		case <-enough:
+			return s.value
 		case <-ctx.Done():
 		}
-		next.Stop()
+		timer.Stop()
 		if ctx.Err() != nil {
 			return c.state.Load().value
 		}
 	}
+}
+
+// comesLate reports whether no read is going to be before ctx ends.
+func (c *Cache[T]) comesLate(ctx context.Context, next time.Time) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && next.After(deadline) && c.windows.Refresh > renewEvery
 }
 
 // wait returns nil when the read is over, well or not.
@@ -192,7 +216,7 @@ func (c *Cache[T]) read(renewal bool) *flight {
 	// One may have ended between the caller's look at the state and now.
 	s := c.state.Load()
 	if renewal && time.Since(s.renewed) < renewEvery ||
-		!renewal && (s.backingOff() || c.usable(s) && time.Since(s.read) < c.ahead()) {
+		!renewal && (s.backingOff() || s.err == nil && c.usable(s) && time.Since(s.read) < c.ahead()) {
 		return landed()
 	}
 	f := &flight{renewal: renewal, done: make(chan struct{})}
@@ -217,13 +241,22 @@ func (c *Cache[T]) store(value T, err error, renewal bool) {
 	if renewal {
 		after.renewed = after.tried
 	}
-	if err != nil {
-		c.log.Error("secret could not be read", zap.Bool("last_good_value_in_use", c.usable(before)), zap.NamedError("cause", err))
-	} else {
+	switch {
+	case err == nil:
 		after.value, after.read = value, after.tried
 		if before.read.IsZero() || before.value.String() != value.String() {
 			c.log.Info("secret read", zap.Stringer("value", value))
 		}
+	case errors.Is(err, ErrWithdrawn):
+		var none T
+		after.value, after.read = none, time.Time{}
+	}
+	if err != nil {
+		serves, level := c.usable(&after), zap.ErrorLevel
+		if serves && errors.Is(err, ErrAway) {
+			level = zap.WarnLevel
+		}
+		c.log.Log(level, "secret could not be read", zap.Bool("last_good_value_in_use", serves), zap.NamedError("cause", err))
 	}
 	c.state.Store(&after)
 	close(before.replaced)

@@ -3,6 +3,7 @@ package token_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -208,6 +209,74 @@ func TestCacheSurvivesAnOutageUpToTwelveHours(t *testing.T) {
 		time.Sleep(time.Nanosecond)
 		if _, err := c.Get(t.Context()); !errors.Is(err, token.ErrUnavailable) {
 			t.Errorf("past the stale window: error = %v, want ErrUnavailable", err)
+		}
+	})
+}
+
+// A source that was read, and says that nothing counts, has not failed.
+func TestCacheDropsWhatWasWithdrawn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &vault{value: "leaked"}
+		c, logs := newCache(v)
+		current(t, c)
+		v.set("", fmt.Errorf("%w: the version is disabled", token.ErrWithdrawn))
+		time.Sleep(4 * time.Minute)
+		current(t, c)
+		synctest.Wait()
+		for range 3 {
+			if credentials, err := c.Get(t.Context()); !errors.Is(err, token.ErrUnavailable) {
+				t.Errorf("%v, %v; want ErrUnavailable", credentials, err)
+			}
+			time.Sleep(20 * time.Second)
+		}
+		if lines := logs.FilterMessage("secret could not be read").FilterLevelExact(zap.ErrorLevel).All(); len(lines) != 3 || lines[0].ContextMap()["last_good_value_in_use"] != false {
+			t.Errorf("%v; want three Error lines", lines)
+		}
+		v.set("new", nil)
+		if got := current(t, c); got != "new" {
+			t.Errorf("Get = %q", got)
+		}
+	})
+}
+
+// What will mend itself, while calls go through, is no Error.
+func TestCacheWarnsOfASourceThatIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		away := fmt.Errorf("%w: no answer", token.ErrAway)
+		v := &vault{err: away}
+		c, logs := newCache(v)
+		_, _ = c.Get(t.Context())
+		v.set("good", nil)
+		time.Sleep(10 * time.Second)
+		current(t, c)
+		for _, err := range []error{away, errors.New("role is missing")} {
+			v.set("", err)
+			time.Sleep(4 * time.Minute)
+			current(t, c)
+			synctest.Wait()
+		}
+		var levels []string
+		for _, line := range logs.FilterMessage("secret could not be read").All() {
+			levels = append(levels, line.Level.String())
+		}
+		if got := strings.Join(levels, " "); got != "error warn error" {
+			t.Errorf("levels %s, want error warn error", got)
+		}
+	})
+}
+
+// A value that becomes too old while somebody waits for the next is not the end
+// of the wait.
+func TestCacheWaitsOnWhenTheStaleValueEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &vault{value: "first"}
+		c, _ := newCache(v)
+		current(t, c)
+		v.set("second", nil)
+		v.takes = 3 * time.Second
+		time.Sleep(12*time.Hour - time.Second)
+		if got := current(t, c); got != "second" {
+			t.Errorf("Get = %q", got)
 		}
 	})
 }

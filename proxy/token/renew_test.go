@@ -117,7 +117,7 @@ func TestCacheAwaitsTheNextValue(t *testing.T) {
 		var group sync.WaitGroup
 		for range 100 {
 			group.Go(func() {
-				if got := c.Await(t.Context(), fits("old")).Current().Reveal(); got != "new" || time.Since(start) != 30*time.Second {
+				if got := c.Await(t.Context(), nil, fits("old")).Current().Reveal(); got != "new" || time.Since(start) != 30*time.Second {
 					t.Errorf("%q after %v, want new with the next renewal", got, time.Since(start))
 				}
 			})
@@ -141,7 +141,7 @@ func TestCacheAwaitsAnyNewValue(t *testing.T) {
 		start := time.Now()
 		var group sync.WaitGroup
 		group.Go(func() {
-			if got := c.Await(t.Context(), fits("old")).Current().Reveal(); got != "new" || time.Since(start) != 5*time.Second {
+			if got := c.Await(t.Context(), nil, fits("old")).Current().Reveal(); got != "new" || time.Since(start) != 5*time.Second {
 				t.Errorf("%q after %v, want new after 5 s", got, time.Since(start))
 			}
 		})
@@ -149,6 +149,40 @@ func TestCacheAwaitsAnyNewValue(t *testing.T) {
 		v.set("new", nil)
 		current(t, c)
 		group.Wait()
+	})
+}
+
+func TestCacheAwaitsUntilItIsEnough(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &vault{value: "old"}
+		c, _ := newCache(v)
+		current(t, c)
+		c.Renew(t.Context(), fits("old"))
+		enough := make(chan struct{})
+		time.AfterFunc(time.Second, func() { close(enough) })
+		start := time.Now()
+		if got := c.Await(t.Context(), enough, fits("old")).Current().Reveal(); got != "old" || time.Since(start) != time.Second {
+			t.Errorf("%q after %v", got, time.Since(start))
+		}
+	})
+}
+
+// After a read that failed, for whatever reason it was made, the next one is
+// 10 s away, and not 30.
+func TestCacheRenewalThatFailedIsMadeUpFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &vault{value: "old"}
+		c, _ := newCache(v)
+		current(t, c)
+		v.set("", errors.New("vault hiccups"))
+		c.Renew(t.Context(), fits("old"))
+		v.set("new", nil)
+		time.Sleep(10 * time.Second)
+		current(t, c)
+		synctest.Wait()
+		if got := current(t, c); got != "new" || v.count() != 3 {
+			t.Errorf("Get = %q after %d reads, want new after 3", got, v.count())
+		}
 	})
 }
 
@@ -161,8 +195,8 @@ func TestCacheAwaitEndsWithItsCaller(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 175*time.Second)
 		defer cancel()
 		start := time.Now()
-		if got := c.Await(ctx, fits("old")).Current().Reveal(); got != "old" || time.Since(start) != 175*time.Second {
-			t.Errorf("%q after %v, want the old value at the end", got, time.Since(start))
+		if got := c.Await(ctx, nil, fits("old")).Current().Reveal(); got != "old" || time.Since(start) != 150*time.Second {
+			t.Errorf("%q after %v, want the old value when no other read is to be", got, time.Since(start))
 		}
 		if v.count() != 1+6 {
 			t.Errorf("%d reads in 175 s, want one each 30 s", v.count()-1)

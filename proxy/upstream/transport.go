@@ -30,8 +30,8 @@ type Options struct {
 	// Verified gets the chain of each connection that is made, the backend's
 	// own certificate first; nil means nobody wants it. It must not block.
 	Verified func(chain []*x509.Certificate)
-	// Timeout is the whole call's deadline, of which connecting may take at
-	// most half, and the handshake as much again. Zero means 20 s.
+	// Timeout is the whole call's deadline. One attempt to connect may take at
+	// most half of it, and the handshake as much again. Zero means 20 s.
 	Timeout time.Duration
 }
 
@@ -147,11 +147,11 @@ func (d *dialer) dialTLS(ctx context.Context, network, address string) (net.Conn
 
 // isUntrusted reports whether other roots might make the handshake succeed.
 func isUntrusted(err error) bool {
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); !ok {
-		return false
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return true
 	}
-	_, isName := errors.AsType[x509.HostnameError](err)
-	return !isName
+	invalid, ok := errors.AsType[x509.CertificateInvalidError](err)
+	return ok && invalid.Reason == x509.Expired && invalid.Cert.IsCA
 }
 
 // handshake makes one connection. It does the handshake itself instead of

@@ -1,0 +1,228 @@
+package keyvault_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"example.com/entra-scim-proxy/lab/pki"
+	"example.com/entra-scim-proxy/lab/vault"
+	"example.com/entra-scim-proxy/proxy/keyvault"
+	"example.com/entra-scim-proxy/proxy/token"
+)
+
+const (
+	application = "11111111-2222-3333-4444-555555555555"
+	object      = "66666666-7777-8888-9999-000000000000"
+	who         = "Caller: appid=" + application + ";oid=" + object + ";iss=https://sts.windows.net/canary/\r\nVault: contoso-canary;location=westeurope"
+)
+
+func TestFailuresSayWhatToDoAndNameNothing(t *testing.T) {
+	for name, test := range map[string]struct {
+		refusal vault.Refusal
+		want    []string
+	}{
+		"role": {vault.Refusal{Status: 403, Code: "Forbidden", Inner: "ForbiddenByRbac", Message: "Caller is not authorized to perform action on resource.\r\n" + who},
+			[]string{"403 Forbidden (ForbiddenByRbac)", "role Key Vault Secrets User", "appid=" + application + ";oid=" + object}},
+		"policy": {vault.Refusal{Status: 403, Code: "Forbidden", Inner: "ForbiddenByPolicy", Message: "The user, group or application '" + who + "' does not have secrets get permission"},
+			[]string{"access policies", "Get and List", "oid=" + object}},
+		"firewall": {vault.Refusal{Status: 403, Code: "Forbidden", Inner: "ForbiddenByFirewall", Message: "Client address is not authorized and caller is not a trusted service.\r\nClient address: 192.0.2.77\r\n" + who},
+			[]string{"ForbiddenByFirewall", "firewall", "private endpoint"}},
+		"connection": {vault.Refusal{Status: 403, Code: "Forbidden", Inner: "ForbiddenByConnection", Message: "Public network access is disabled"},
+			[]string{"ForbiddenByConnection", "private DNS zone"}},
+		"plain 403":   {vault.Refusal{Status: 403, Code: "Forbidden"}, []string{"403 Forbidden", "Key Vault Secrets User"}},
+		"unknown 403": {vault.Refusal{Status: 403, Code: "Forbidden", Inner: "ForbiddenByCanary"}, []string{"403 Forbidden", "Key Vault Secrets User"}},
+		"absent":      {vault.Refusal{}, []string{"404 SecretNotFound", "no secret of that name"}},
+		"unknown":     {vault.Refusal{Status: 400, Code: "BadParameter"}, []string{"400 BadParameter"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newAzure(t)
+			a.Refuse(test.refusal)
+			_, err := a.read(t, keyvault.Accept, "")
+			wantError(t, err, test.want...)
+			if strings.Contains(err.Error(), "192.0.2.77") {
+				t.Errorf("the error names an address: %v", err)
+			}
+		})
+	}
+}
+
+func wantError(t *testing.T, err error, parts ...string) {
+	t.Helper()
+	if err == nil {
+		t.Fatal("no error")
+	}
+	if strings.Contains(err.Error(), "canary") || strings.Contains(err.Error(), "http") {
+		t.Errorf("the error names something of the inside: %v", err)
+	}
+	for _, part := range parts {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("error %v, want one with %q", err, part)
+		}
+	}
+}
+
+func TestIdentityEndpointThatRefuses(t *testing.T) {
+	a := newAzure(t)
+	a.SetIdentity(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = fmt.Fprint(w, `{"statusCode":400,"message":"identity-canary not found"}`)
+	})
+	_, err := a.read(t, keyvault.Accept, "")
+	wantError(t, err, "identity")
+}
+
+// A vault or an identity endpoint that says nothing must not hold a caller
+// longer than its deadline.
+func TestSilenceEndsWithTheDeadline(t *testing.T) {
+	a := newAzure(t)
+	release := make(chan struct{})
+	defer close(release)
+	a.SetIdentity(func(http.ResponseWriter, *http.Request) { <-release })
+	for _, limit := range []time.Duration{500 * time.Millisecond, 10 * time.Second} { // before, and after, the SDK gives up by itself
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		begin := time.Now()
+		_, err := a.open(t).Secret("name-canary", "", keyvault.Accept, zap.NewNop()).Read(ctx)
+		cancel()
+		wantError(t, err, "did not answer in time")
+		if time.Since(begin) > limit+2*time.Second || !errors.Is(err, token.ErrAway) {
+			t.Errorf("%v after %v", err, time.Since(begin))
+		}
+	}
+}
+
+func TestVaultThatIsNotThere(t *testing.T) {
+	a := newAzure(t)
+	a.client.Transport.(*http.Transport).DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		var dialer net.Dialer
+		if strings.HasPrefix(address, vaultHost) {
+			return nil, &net.OpError{Op: "dial", Net: network, Err: &net.DNSError{Err: "no such host", Name: vaultHost, IsNotFound: true}}
+		}
+		return dialer.DialContext(ctx, network, address)
+	}
+	_, err := a.read(t, keyvault.Accept, "")
+	wantError(t, err, "does not resolve")
+}
+
+// The environment's proxy is on the way, and its address is nobody's business.
+func TestProxyThatIsNotThere(t *testing.T) {
+	a := newAzure(t)
+	a.client.Transport.(*http.Transport).Proxy = func(r *http.Request) (*url.URL, error) {
+		if r.URL.Host == vaultHost {
+			return &url.URL{Scheme: "http", Host: "127.0.0.1:1"}, nil
+		}
+		return nil, nil //nolint:nilnil // what the type asks for: no proxy
+	}
+	_, err := a.read(t, keyvault.Accept, "")
+	wantError(t, err, "could not be reached: proxyconnect: dial: ")
+	if strings.Contains(err.Error(), "127.0.0.1") {
+		t.Errorf("the error names an address: %v", err)
+	}
+}
+
+func TestVaultBehindAnotherAuthority(t *testing.T) {
+	a := newAzure(t)
+	other, err := pki.New("Intercepting Root")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.client.Transport.(*http.Transport).TLSClientConfig.RootCAs = other.Pool()
+	_, err = a.read(t, keyvault.Accept, "")
+	wantError(t, err, "intercept")
+}
+
+// Three kinds of failure: that nothing counts any more, that nobody answers,
+// and what somebody has to mend.
+func TestFailuresAreOfThreeKinds(t *testing.T) {
+	var id string
+	for name, test := range map[string]struct {
+		trouble         func(*azure)
+		pinned          bool
+		accept, present error // category; nil: none
+	}{
+		"disabled":         {func(a *azure) { a.Update("name-canary", id, func(s *vault.Secret) { s.Disabled = true }) }, false, token.ErrWithdrawn, nil},
+		"disabled, pinned": {func(a *azure) { a.Update("name-canary", id, func(s *vault.Secret) { s.Disabled = true }) }, true, token.ErrWithdrawn, nil},
+		"not yet valid, pinned": {func(a *azure) {
+			a.Update("name-canary", id, func(s *vault.Secret) { s.NotBefore = time.Now().Add(time.Hour) })
+		}, true, token.ErrWithdrawn, nil},
+		"deleted":         {func(a *azure) { a.Delete("name-canary") }, false, token.ErrWithdrawn, nil},
+		"deleted, pinned": {func(a *azure) { a.Delete("name-canary") }, true, token.ErrWithdrawn, nil},
+		"disabled, and may not be listed": {func(a *azure) {
+			a.Update("name-canary", id, func(s *vault.Secret) { s.Disabled = true })
+			a.RefuseList(vault.Refusal{Status: 403, Code: "Forbidden", Inner: "ForbiddenByPolicy"})
+		}, false, token.ErrWithdrawn, nil},
+		"no right":         {func(a *azure) { a.Refuse(vault.Refusal{Status: 403, Code: "Forbidden", Inner: "ForbiddenByRbac"}) }, false, nil, nil},
+		"no right, pinned": {func(a *azure) { a.Refuse(vault.Refusal{Status: 403, Code: "Forbidden", Inner: "ForbiddenByRbac"}) }, true, nil, nil},
+		"failing":          {func(a *azure) { a.Refuse(vault.Refusal{Status: 503, Code: "Unavailable"}) }, false, token.ErrAway, token.ErrAway},
+		"list failing": {func(a *azure) {
+			a.Update("name-canary", id, func(s *vault.Secret) { s.Disabled = true })
+			a.RefuseList(vault.Refusal{Status: 503, Code: "Unavailable"})
+		}, false, token.ErrAway, token.ErrAway},
+		"failing, pinned": {func(a *azure) { a.Refuse(vault.Refusal{Status: 503, Code: "Unavailable"}) }, true, token.ErrAway, token.ErrAway},
+		"no certificate":  {func(a *azure) { a.Set("name-canary", vault.Secret{Value: "MII", ContentType: "application/x-pkcs12"}) }, false, nil, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newAzure(t)
+			id = a.Set("name-canary", vault.Secret{Value: value})
+			test.trouble(a)
+			version := ""
+			if test.pinned {
+				version = id
+			}
+			for use, want := range map[keyvault.Use]error{keyvault.Accept: test.accept, keyvault.Present: test.present, keyvault.Trust: test.present} {
+				values, err := a.read(t, use, version)
+				wantError(t, err)
+				for _, category := range []error{token.ErrWithdrawn, token.ErrAway} {
+					if errors.Is(err, category) != errors.Is(want, category) {
+						t.Errorf("use %v: %v, %v; want category %v", use, values, err, want)
+					}
+				}
+			}
+		})
+	}
+}
+
+// Somebody rotates between two answers of the vault: what was just made counts,
+// and what it replaced is the one before.
+func TestRotationInTheMiddleOfARead(t *testing.T) {
+	a := newAzure(t)
+	a.Set("name-canary", vault.Secret{Value: "old", Created: time.Now().Add(-time.Hour)})
+	inner := a.client.Transport
+	a.client.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+		if strings.HasSuffix(r.URL.Path, "/versions") {
+			a.Set("name-canary", vault.Secret{Value: "new"})
+		}
+		return inner.RoundTrip(r)
+	})
+	if values, err := a.read(t, keyvault.Accept, ""); err != nil || strings.Join(values, " ") != "new old" {
+		t.Errorf("%v, %v; want new and old", values, err)
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// A cold identity endpoint can take seconds, which come on top of the vault's.
+func TestSlowIdentityEndpointIsWaitedFor(t *testing.T) {
+	a := newAzure(t)
+	a.Set("name-canary", vault.Secret{Value: value})
+	a.SetIdentity(func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(3500 * time.Millisecond) // real time: sockets
+		a.SetIdentity(nil)
+		a.Identity(w, r)
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if values, err := reveal(a.open(t).Secret("name-canary", "", keyvault.Accept, zap.NewNop()).Read(ctx)); err != nil {
+		t.Errorf("%v, %v", values, err)
+	}
+}
