@@ -19,7 +19,7 @@ import (
 	"example.com/entra-scim-proxy/lab/pki"
 )
 
-// ErrSystem is why [Serve] fails on some systems.
+// ErrSystem is why [Serve] and [Tunnel] fail on some systems.
 var ErrSystem = errors.New("a key vault on this machine needs Linux or a BSD: " +
 	"on other systems Go programs take no root certificate from SSL_CERT_FILE")
 
@@ -88,6 +88,9 @@ func Serve(v *Vault, host, dir string) (s *Server, err error) {
 // under its public name until Close. The Server has no Vault. Its Environment
 // leaves the identity endpoint and the certificate to trust to the caller.
 func Tunnel(host, address string) (*Server, error) {
+	if !slices.Contains(rootsFromVariable, runtime.GOOS) {
+		return nil, ErrSystem
+	}
 	s := &Server{}
 	if err := s.tunnel(host, address); err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 
@@ -128,7 +129,7 @@ func explain(err error) error {
 		return errors.New(a.text())
 	}
 	if failed, ok := errors.AsType[*azidentity.AuthenticationFailedError](err); ok && failed.RawResponse != nil {
-		return errors.New("no token for key vault: the identity endpoint refused; check that the identity is assigned to the app and AZURE_CLIENT_ID names it")
+		return errors.New("no token for key vault: the identity endpoint refused; in Azure: check that a managed identity is assigned to the app and AZURE_CLIENT_ID names it; locally: az login")
 	}
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
 		return away("the vault's name does not resolve here; check KEY_VAULT_URL and the private DNS zone")
@@ -142,6 +143,9 @@ func explain(err error) error {
 	_, isToken := errors.AsType[*azidentity.AuthenticationFailedError](err)
 	if isToken || errors.Is(err, context.DeadlineExceeded) {
 		return away("key vault or the identity endpoint did not answer in time; check the network, and that an identity is assigned to the app")
+	}
+	if _, ok := errors.AsType[*url.Error](err); ok {
+		return away("the way to key vault failed; if HTTPS_PROXY is set, see what that proxy says")
 	}
 	return errors.New("key vault could not be read: no identity is available here (in Azure: assign a managed identity to the app; locally: az login), or what answers at KEY_VAULT_URL is no key vault")
 }

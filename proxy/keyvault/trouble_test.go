@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -128,6 +130,24 @@ func TestProxyThatIsNotThere(t *testing.T) {
 	}
 }
 
+// net/http has no type for what a proxy answers to CONNECT.
+func TestProxyThatRefuses(t *testing.T) {
+	a := newAzure(t)
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }))
+	t.Cleanup(proxy.Close)
+	a.client.Transport.(*http.Transport).Proxy = func(r *http.Request) (*url.URL, error) {
+		if r.URL.Host == vaultHost {
+			return url.Parse(proxy.URL)
+		}
+		return nil, nil //nolint:nilnil // what the type asks for: no proxy
+	}
+	_, err := a.read(t, keyvault.Accept, "")
+	wantError(t, err, "HTTPS_PROXY")
+	if !errors.Is(err, token.ErrAway) {
+		t.Errorf("error %v, want ErrAway", err)
+	}
+}
+
 func TestVaultBehindAnotherAuthority(t *testing.T) {
 	a := newAzure(t)
 	other, err := pki.New("Intercepting Root")
@@ -225,4 +245,23 @@ func TestSlowIdentityEndpointIsWaitedFor(t *testing.T) {
 	if values, err := reveal(a.open(t).Secret("name-canary", "", keyvault.Accept, zap.NewNop()).Read(ctx)); err != nil {
 		t.Errorf("%v, %v", values, err)
 	}
+}
+
+// Without any identity the log says how to give one.
+func TestNoIdentityIsNamed(t *testing.T) {
+	a := newAzure(t)
+	for _, name := range []string{"IDENTITY_ENDPOINT", "IDENTITY_HEADER"} {
+		if err := os.Unsetenv(name); err != nil { // newAzure's Setenv puts it back
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", t.TempDir()) // without the tools of a developer
+	v, err := keyvault.New(keyvault.Options{URL: "https://" + vaultHost, Client: a.client})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	_, err = v.Secret("name-canary", "", keyvault.Accept, zap.NewNop()).Read(ctx)
+	wantError(t, err, "managed identity", "az login")
 }
