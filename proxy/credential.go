@@ -123,6 +123,9 @@ func (s *swap) await(ctx context.Context, tried []token.Secret) (token.Credentia
 	if err != nil {
 		return nil, token.Secret{}, false
 	}
+	if credentials, next, ok := firstUntried(credentials, tried); ok {
+		return credentials, next, true // came just now
+	}
 	r, begins := s.refused(credentials)
 	if begins {
 		s.log.Warn("the backend refuses the credential that it took before; calls wait for a new one",

@@ -80,8 +80,8 @@ type state[T fmt.Stringer] struct {
 
 // flight is one read of the source.
 type flight struct {
-	renewal bool
-	done    chan struct{} // closed when its result is in the state
+	begun time.Time
+	done  chan struct{} // closed when its result is in the state
 }
 
 // NewCache makes an empty cache in front of load. It reads nothing yet. The
@@ -101,10 +101,11 @@ func NewCache[T fmt.Stringer](load func(context.Context) (T, error), windows Win
 
 // Get returns the value. Within Refresh of its read that is at once, and in the
 // last fifth of that time the next value is read in the background. After it
-// the caller waits for a read, 2 s at most, and gets the old value if that
-// fails; until Stale others then get the old value at once, while the source is
-// tried again in the background, every 10 s at most. Without a value, or after
-// Stale, the caller waits for 10 s at most. The error is [ErrUnavailable].
+// the caller waits for a read, for its first 2 s at most, and gets the old value
+// if that fails; until Stale others then get the old value at once, while the
+// source is tried again in the background, every 10 s at most. Without a value,
+// or after Stale, the caller waits for 10 s at most. The error is
+// [ErrUnavailable].
 func (c *Cache[T]) Get(ctx context.Context) (T, error) {
 	s := c.state.Load()
 	if c.usable(s) {
@@ -117,8 +118,9 @@ func (c *Cache[T]) Get(ctx context.Context) (T, error) {
 			c.read(false)
 		default:
 			// Nobody has called for a while, and what was valid then may have
-			// been withdrawn. That the wait was in vain is in the log already.
-			_ = wait(ctx, c.read(false), lateLimit)
+			// been withdrawn. A wait in vain ends in a line of the read's own.
+			f := c.read(false)
+			_ = wait(ctx, f, lateLimit-time.Since(f.begun))
 			s = c.state.Load()
 		}
 		if c.usable(s) {
@@ -219,7 +221,7 @@ func (c *Cache[T]) read(renewal bool) *flight {
 		!renewal && (s.backingOff() || s.err == nil && c.usable(s) && time.Since(s.read) < c.ahead()) {
 		return landed()
 	}
-	f := &flight{renewal: renewal, done: make(chan struct{})}
+	f := &flight{begun: time.Now(), done: make(chan struct{})}
 	c.flight = f
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), loadLimit)

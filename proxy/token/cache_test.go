@@ -151,6 +151,11 @@ func TestCacheThatLayIdleFallsBack(t *testing.T) {
 				t.Errorf("%s: Get = %q after %v, want first after %v", name, got, time.Since(start), test.waits)
 			}
 			if test.err == nil {
+				// A source that was found slow holds up nobody else.
+				start := time.Now()
+				if got := current(t, c); got != "first" || time.Since(start) != 0 {
+					t.Errorf("%s: Get = %q after %v, want first at once", name, got, time.Since(start))
+				}
 				time.Sleep(3 * time.Second)
 				return
 			}

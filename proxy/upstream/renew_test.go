@@ -4,8 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"net"
+	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -105,5 +108,34 @@ func TestBundleKeepsItsCertificates(t *testing.T) {
 	roots, err := upstream.ParseBundle(append(expired.PEM(), a.PEM()...))
 	if err != nil || len(roots.Certificates) != 2 || roots.Certificates[0].Subject.CommonName != "Expired" {
 		t.Errorf("%v, %v; want both certificates", roots.Certificates, err)
+	}
+}
+
+// Calls that were held back and let go together must not all connect at once.
+func TestConnectionsAreBounded(t *testing.T) {
+	a := authority(t, "Root")
+	for _, http2 := range []bool{true, false} {
+		var connections atomic.Int32
+		server := backend(t, a, pki.Leaf{Names: []string{name}}, func(s *httptest.Server) {
+			s.EnableHTTP2 = http2
+			s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+				if state == http.StateNew {
+					connections.Add(1)
+				}
+			}
+		})
+		transport := newTransport(t, upstream.Options{ServerName: name, Roots: trusting(a), Timeout: time.Minute})
+		var group sync.WaitGroup
+		for range 1000 {
+			group.Go(func() {
+				if _, err := get(t, transport, server.URL); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		group.Wait()
+		if n := connections.Load(); n > 512 { // over HTTP/2 some are given up while they are made
+			t.Errorf("HTTP/2 %v: %d connections for 1000 calls", http2, n)
+		}
 	}
 }

@@ -45,9 +45,11 @@ const (
 	// pingAfter and pingTimeout find a blackholed HTTP/2 connection, which
 	// would otherwise fail every call until TCP gives up.
 	pingAfter, pingTimeout = 10 * time.Second, 5 * time.Second
-	// maxIdle is how many idle connections are kept, more than one instance
-	// is ever given calls at once.
-	maxIdle = 256
+	// maxConnections is how many connections there are, at work or idle, more
+	// than one instance is usually given calls at once. Calls beyond wait for
+	// one: thousands that have waited for a credential would otherwise all
+	// connect in the same moment, and none would get through its handshake.
+	maxConnections = 256
 	// maxReceive bounds what HTTP/2 buffers of one answer while the client is
 	// slow, in bytes; net/http's own 4 MiB shows in the memory of a small
 	// instance.
@@ -85,8 +87,9 @@ func NewTransport(options Options) *Transport {
 		SendPingTimeout: pingAfter, PingTimeout: pingTimeout, MaxReceiveBufferPerStream: maxReceive,
 	}
 	transport.IdleConnTimeout = idleTimeout
-	transport.MaxIdleConns = maxIdle
-	transport.MaxIdleConnsPerHost = maxIdle
+	transport.MaxConnsPerHost = maxConnections
+	transport.MaxIdleConns = maxConnections
+	transport.MaxIdleConnsPerHost = maxConnections
 	transport.MaxResponseHeaderBytes = maxHeader
 	return &Transport{Transport: transport, dialer: d}
 }
