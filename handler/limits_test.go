@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"io"
 	"net"
@@ -102,6 +103,45 @@ func TestLimitsOfTheServer(t *testing.T) {
 			stop()
 		})
 	}
+}
+
+// Clients open connections to spare, and send on them later: one must not be
+// closed sooner than one that is between two calls.
+func TestConnectionToSpareStaysOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, stop, _ := served(t, func(http.ResponseWriter, *http.Request) {})
+		if took := endOf(p.dial()); took != 120*time.Second {
+			t.Errorf("a silent connection is cut off after %v, want 120 s", took)
+		}
+		conn := p.dial()
+		time.Sleep(119 * time.Second)
+		// From its first byte on, the header has 5 s as any other.
+		if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(4 * time.Second)
+		if _, err := io.WriteString(conn, "Host: x\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil || response.StatusCode != 200 {
+			t.Errorf("%v, %v", response, err)
+		}
+		if took := endOf(conn); took != 120*time.Second {
+			t.Errorf("cut off %v after the call, want 120 s", took)
+		}
+		conn = p.dial()
+		time.Sleep(60 * time.Second)
+		begin := time.Now()
+		if _, err := io.WriteString(conn, "GET"); err != nil {
+			t.Fatal(err)
+		}
+		_ = endOf(conn)
+		if took := time.Since(begin); took != 5*time.Second {
+			t.Errorf("a slow header is cut off after %v, want 5 s", took)
+		}
+		stop()
+	})
 }
 
 // A client that does not read its answer is cut off 10 s after the call's

@@ -44,7 +44,7 @@ func newServer(handler http.Handler, timeout time.Duration) *http.Server {
 func serve(ctx context.Context, listener net.Listener, server *http.Server, secrets []func(context.Context), logger *zap.Logger) int {
 	var running sync.WaitGroup
 	failed := make(chan error, 1)
-	running.Go(func() { failed <- server.Serve(listener) }) // ends with Shutdown or Close below
+	running.Go(func() { failed <- server.Serve(patientListener{listener}) }) // ends with Shutdown or Close below
 	for _, read := range secrets {
 		running.Go(func() { read(ctx) }) // ends with ctx, or when the read is done
 	}
