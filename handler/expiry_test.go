@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"example.com/entra-scim-proxy/proxy/token"
+	"example.com/entra-scim-proxy/proxy/upstream"
 )
 
 // One line a day for each thing, the louder the nearer its end.
@@ -59,6 +60,36 @@ func TestExpiryForgetsWhatIsGone(t *testing.T) {
 		}
 		if n := len(watch.told); n > 48 {
 			t.Errorf("%d things are remembered, want those of a day or two", n)
+		}
+	})
+}
+
+// Every certificate of a bundle has an end of its own.
+func TestExpiryOfABundle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		core, logs := observer.New(zap.DebugLevel)
+		newExpiryWatch(zap.New(core)).bundle(&upstream.Roots{Certificates: []*x509.Certificate{
+			{Raw: []byte("a"), NotAfter: time.Now().Add(24 * time.Hour)}, {Raw: []byte("b"), NotAfter: time.Now().Add(48 * time.Hour)},
+		}})
+		var days []any
+		for _, line := range logs.All() {
+			days = append(days, line.ContextMap()["days_left"])
+		}
+		if got := fmt.Sprint(days); got != "[1 2]" {
+			t.Errorf("days left: %v, want one and two", got)
+		}
+	})
+}
+
+// A day that has begun does not count as left, nor as not yet over.
+func TestDaysLeftAreWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for left, want := range map[time.Duration]int64{25 * time.Hour: 1, 24 * time.Hour: 1, time.Hour: 0, 0: 0, -time.Hour: -1, -25 * time.Hour: -2} {
+			core, logs := observer.New(zap.DebugLevel)
+			newExpiryWatch(zap.New(core)).note("X", "id", time.Now().Add(left))
+			if got := logs.All()[0].ContextMap()["days_left"]; got != want {
+				t.Errorf("%v: %v days left, want %d", left, got, want)
+			}
 		}
 	})
 }

@@ -140,6 +140,13 @@ handler: bad settings: MAX_BODY, BACKEND_URL, BACKEND_TOKEN, BACKEND_TIMEOUT, KE
 	}
 }
 
+func TestWindowsAreReportedTogether(t *testing.T) {
+	_, found := parseSettings(valid("SECRET_REFRESH", "5m", "SECRET_STALE", "1m"))
+	if len(found.problems) != 1 || found.problems[0].found != `"1m0s", with SECRET_REFRESH=5m0s` {
+		t.Error(found.problems)
+	}
+}
+
 func TestAllowHTTP(t *testing.T) {
 	if _, found := parseSettings(valid("BACKEND_URL", "http://h:5501", "BACKEND_ALLOW_HTTP", "true")); len(found.problems) != 0 {
 		t.Error(found.problems)

@@ -179,6 +179,8 @@ func TestVersionsOutsideTheirWindow(t *testing.T) {
 		"expired, to present":       {vault.Secret{Value: value, Expires: time.Now().Add(-time.Second)}, keyvault.Present, ""},
 		"not yet valid, to accept":  {vault.Secret{Value: value, NotBefore: time.Now().Add(time.Hour)}, keyvault.Accept, "not valid before"},
 		"not yet valid, to present": {vault.Secret{Value: value, NotBefore: time.Now().Add(time.Hour)}, keyvault.Present, "not valid before"},
+		"expired, to trust":         {vault.Secret{Value: value, Expires: time.Now().Add(-time.Second)}, keyvault.Trust, ""},
+		"not yet valid, to trust":   {vault.Secret{Value: value, NotBefore: time.Now().Add(time.Hour)}, keyvault.Trust, "not valid before"},
 		"disabled, to accept":       {vault.Secret{Value: value, Disabled: true}, keyvault.Accept, "disabled"},
 		"disabled, to present":      {vault.Secret{Value: value, Disabled: true}, keyvault.Present, "disabled"},
 	} {
@@ -195,6 +197,32 @@ func TestVersionsOutsideTheirWindow(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Each value has the end of its own version, however it was come by.
+func TestValuesHaveTheEndOfTheirVersion(t *testing.T) {
+	a := newAzure(t)
+	ends := []time.Time{time.Now().Add(time.Hour).Truncate(time.Second), time.Now().Add(2 * time.Hour).Truncate(time.Second)}
+	var id string
+	for i, end := range ends {
+		id = a.Set("name-canary", vault.Secret{Value: value, Created: time.Now().Add(time.Duration(i-2) * time.Hour), Expires: end})
+	}
+	read := func(what, version string, want ...time.Time) {
+		t.Helper()
+		values, err := a.open(t).Secret("name-canary", version, keyvault.Accept, zap.NewNop()).Read(t.Context())
+		if err != nil || len(values) != len(want) {
+			t.Fatalf("%s: %v, %v; want %d values", what, values, err, len(want))
+		}
+		for i, value := range values {
+			if !value.Expires().Equal(want[i]) {
+				t.Errorf("%s: value %d expires at %v, want %v", what, i+1, value.Expires(), want[i])
+			}
+		}
+	}
+	read("all", "", ends[1], ends[0])
+	read("pinned", id, ends[1])
+	a.RefuseList(vault.Refusal{Status: 403, Code: "Forbidden", Inner: "ForbiddenByPolicy"})
+	read("without the right to list", "", ends[1])
 }
 
 func TestReadsAPinnedVersion(t *testing.T) {
@@ -237,9 +265,12 @@ func TestReadsWithoutTheRightToList(t *testing.T) {
 // the way of the one that took its place.
 func TestCertificatesAreRefused(t *testing.T) {
 	a := newAzure(t)
-	a.Set("name-canary", vault.Secret{Value: "MIIKcQIBAzCCCjcGCSqGSIb3", ContentType: "application/x-pkcs12", Created: time.Now().Add(-time.Hour)})
-	_, err := a.read(t, keyvault.Present, "")
-	wantError(t, err, "PKCS #12")
+	// A media type has no case (RFC 9110 section 8.3.1).
+	for i, kind := range []string{"Application/X-PKCS12", "application/x-pkcs12"} {
+		a.Set("name-canary", vault.Secret{Value: "MIIKcQIBAzCCCjcGCSqGSIb3", ContentType: kind, Created: time.Now().Add(time.Duration(i-2) * time.Hour)})
+		_, err := a.read(t, keyvault.Present, "")
+		wantError(t, err, "PKCS #12")
+	}
 	a.Set("name-canary", vault.Secret{Value: value})
 	for _, use := range []keyvault.Use{keyvault.Accept, keyvault.Present} {
 		if values, err := a.read(t, use, ""); err != nil || !slices.Equal(values, []string{value}) {

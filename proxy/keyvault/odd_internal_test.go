@@ -2,6 +2,7 @@ package keyvault
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -12,6 +13,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets/fake"
 	"go.uber.org/zap"
+
+	"example.com/entra-scim-proxy/proxy/token"
 )
 
 // odd returns the source of a secret in the SDK's own fake of a vault, which
@@ -93,5 +96,17 @@ func TestOddPinnedVersionIsAnError(t *testing.T) {
 	s.pinned = "1"
 	if credentials, err := s.Read(t.Context()); err == nil || !strings.Contains(err.Error(), "disabled") {
 		t.Errorf("%v, %v; want an error", credentials, err)
+	}
+}
+
+// What mends itself is told from what somebody has to mend by the status.
+func TestStatusesThatPass(t *testing.T) {
+	for status, want := range map[int]bool{400: false, 401: false, 405: false, 429: true, 500: true, 503: true} {
+		s := odd(t, secretAnswer(new("value"), nil), func(r *azfake.PagerResponder[azsecrets.ListSecretPropertiesVersionsResponse]) {
+			r.AddResponseError(status, "Code")
+		})
+		if credentials, err := s.Read(t.Context()); err == nil || errors.Is(err, token.ErrAway) != want {
+			t.Errorf("%d: %v, %v; want an error that is ErrAway: %v", status, credentials, err, want)
+		}
 	}
 }

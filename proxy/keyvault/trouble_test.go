@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"example.com/entra-scim-proxy/lab/pki"
 	"example.com/entra-scim-proxy/lab/vault"
@@ -112,6 +113,27 @@ func TestVaultThatIsNotThere(t *testing.T) {
 	}
 	_, err := a.read(t, keyvault.Accept, "")
 	wantError(t, err, "does not resolve")
+	if !errors.Is(err, token.ErrAway) {
+		t.Errorf("error %v, want ErrAway", err)
+	}
+}
+
+// A firewall that drops what it does not like says nothing.
+func TestVaultThatCannotBeReachedInTime(t *testing.T) {
+	a := newAzure(t)
+	inner := a.client.Transport.(*http.Transport).DialContext
+	a.client.Transport.(*http.Transport).DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if strings.HasPrefix(address, vaultHost) {
+			dialer := net.Dialer{Timeout: time.Nanosecond}
+			return dialer.DialContext(ctx, network, "192.0.2.77:443")
+		}
+		return inner(ctx, network, address)
+	}
+	_, err := a.read(t, keyvault.Accept, "")
+	wantError(t, err, "did not answer in time")
+	if !errors.Is(err, token.ErrAway) {
+		t.Errorf("error %v, want ErrAway", err)
+	}
 }
 
 // The environment's proxy is on the way, and its address is nobody's business.
@@ -125,8 +147,8 @@ func TestProxyThatIsNotThere(t *testing.T) {
 	}
 	_, err := a.read(t, keyvault.Accept, "")
 	wantError(t, err, "could not be reached: proxyconnect: dial: ")
-	if strings.Contains(err.Error(), "127.0.0.1") {
-		t.Errorf("the error names an address: %v", err)
+	if strings.Contains(err.Error(), "127.0.0.1") || !errors.Is(err, token.ErrAway) {
+		t.Errorf("the error names an address, or is not ErrAway: %v", err)
 	}
 }
 
@@ -157,6 +179,9 @@ func TestVaultBehindAnotherAuthority(t *testing.T) {
 	a.client.Transport.(*http.Transport).TLSClientConfig.RootCAs = other.Pool()
 	_, err = a.read(t, keyvault.Accept, "")
 	wantError(t, err, "intercept")
+	if errors.Is(err, token.ErrAway) {
+		t.Errorf("error %v, and nobody is told to mend it", err)
+	}
 }
 
 // Three kinds of failure: that nothing counts any more, that nobody answers,
@@ -178,6 +203,11 @@ func TestFailuresAreOfThreeKinds(t *testing.T) {
 		"disabled, and may not be listed": {func(a *azure) {
 			a.Update("name-canary", id, func(s *vault.Secret) { s.Disabled = true })
 			a.RefuseList(vault.Refusal{Status: 403, Code: "Forbidden", Inner: "ForbiddenByPolicy"})
+		}, false, token.ErrWithdrawn, nil},
+		// Not every vault has an empty list of what is not there.
+		"deleted, and not to be listed": {func(a *azure) {
+			a.Delete("name-canary")
+			a.RefuseList(vault.Refusal{Status: 404, Code: "SecretNotFound"})
 		}, false, token.ErrWithdrawn, nil},
 		"no right":         {func(a *azure) { a.Refuse(vault.Refusal{Status: 403, Code: "Forbidden", Inner: "ForbiddenByRbac"}) }, false, nil, nil},
 		"no right, pinned": {func(a *azure) { a.Refuse(vault.Refusal{Status: 403, Code: "Forbidden", Inner: "ForbiddenByRbac"}) }, true, nil, nil},
@@ -207,6 +237,78 @@ func TestFailuresAreOfThreeKinds(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What the vault said first says most.
+func TestWithdrawnSecretsAreExplained(t *testing.T) {
+	for name, test := range map[string]struct {
+		trouble func(a *azure, id string)
+		want    string
+	}{
+		"disabled": {func(a *azure, id string) { a.Update("name-canary", id, func(s *vault.Secret) { s.Disabled = true }) }, "none of the secret's 1 versions is in force; the newest is disabled"},
+		"deleted, and may not be listed": {func(a *azure, _ string) {
+			a.Delete("name-canary")
+			a.RefuseList(vault.Refusal{Status: 403, Code: "Forbidden", Inner: "ForbiddenByPolicy"})
+		}, "404 SecretNotFound"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newAzure(t)
+			test.trouble(a, a.Set("name-canary", vault.Secret{Value: value}))
+			core, logs := observer.New(zap.DebugLevel)
+			_, err := a.open(t).Secret("name-canary", "", keyvault.Accept, zap.New(core)).Read(t.Context())
+			wantError(t, err, test.want)
+			if n := logs.Len(); n != 0 {
+				t.Errorf("%v; want no line about versions", logs.All())
+			}
+		})
+	}
+}
+
+// Somebody withdraws a version between its listing and its reading. One beside
+// the current one is no loss, but a vault that does not answer for it is: whoever
+// still has it would be refused. That the current one is gone the next read
+// tells.
+func TestWithdrawalInTheMiddleOfARead(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(a *azure, id string)
+		second string // what becomes of a read of the second; "": it is left out
+		first  string // and of the first
+	}{
+		"disabled": {func(a *azure, id string) { a.Update("name-canary", id, func(s *vault.Secret) { s.Disabled = true }) }, "", "403 Forbidden (SecretDisabled)"},
+		"deleted":  {func(a *azure, _ string) { a.Delete("name-canary") }, "", "404 SecretNotFound"},
+		"refused":  {func(a *azure, _ string) { a.Refuse(vault.Refusal{Status: 400, Code: "BadParameter"}) }, "400 BadParameter", "400 BadParameter"},
+	} {
+		for _, disabled := range []bool{false, true} { // the newest version, so that the one before comes first
+			t.Run(fmt.Sprint(name, " ", disabled), func(t *testing.T) {
+				a := newAzure(t)
+				before := a.Set("name-canary", vault.Secret{Value: "before", Created: time.Now().Add(-time.Hour)})
+				a.Set("name-canary", vault.Secret{Value: "current", Disabled: disabled})
+				inner := a.client.Transport
+				a.client.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+					if strings.HasSuffix(r.URL.Path, "/"+before) {
+						test.change(a, before)
+					}
+					return inner.RoundTrip(r)
+				})
+				values, err := a.read(t, keyvault.Accept, "")
+				want := test.second
+				if disabled {
+					want = test.first
+				}
+				switch {
+				case want == "":
+					if err != nil || strings.Join(values, " ") != "current" {
+						t.Errorf("%v, %v; want the current one", values, err)
+					}
+				default:
+					wantError(t, err, want)
+					if errors.Is(err, token.ErrWithdrawn) {
+						t.Errorf("%v is taken for a withdrawal of the secret", err)
+					}
+				}
+			})
+		}
 	}
 }
 

@@ -59,7 +59,7 @@ func TestChoose(t *testing.T) {
 		"Ad": "- -", "Ax": "- -", "An": "- -", "Ad Bx Cn": "- -",
 		// Created in one second: the unversioned read tells which is the
 		// current one.
-		"A =B": "B A", "A =B =C": "C -", "A B =C": "C B", "Ad =B": "B -", "A =Bd": "A -", "A B =Cd": "B -", "A =B C": "C -", "A =Bx": "A -",
+		"A =B": "B A", "A =B =C": "C -", "A B =C": "C B", "A =B C D": "D C", "Ad =B": "B -", "A =Bd": "A -", "A B =Cd": "B -", "A =B C": "C -", "A =Bx": "A -",
 		"A =Bn": "A -", "A B =Cn": "B A", "A =B Cx": "B -", "A =B Cn": "B -",
 	} {
 		versions, unversioned := parseVersions(text)

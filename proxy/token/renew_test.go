@@ -203,3 +203,45 @@ func TestCacheAwaitEndsWithItsCaller(t *testing.T) {
 		}
 	})
 }
+
+// Who has no time until the next renewal waits all the same if the value is read
+// again sooner anyway, and does not otherwise.
+func TestCacheAwaitWaitsForAReadThatIsSoon(t *testing.T) {
+	for refresh, want := range map[time.Duration]struct {
+		value string
+		waits time.Duration
+	}{time.Second: {"new", 5 * time.Second}, time.Minute: {"old", 0}} {
+		synctest.Test(t, func(t *testing.T) {
+			v := &vault{value: "old"}
+			c := token.NewCache(token.ReadCredentials(v), token.Windows{Refresh: refresh}, zap.NewNop())
+			current(t, c)
+			c.Renew(t.Context(), fits("old")) // no other for 30 s
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			start := time.Now()
+			var group sync.WaitGroup
+			group.Go(func() {
+				if got := c.Await(ctx, nil, fits("old")).Current().Reveal(); got != want.value || time.Since(start) != want.waits {
+					t.Errorf("read each %v: %q after %v, want %q after %v", refresh, got, time.Since(start), want.value, want.waits)
+				}
+			})
+			time.Sleep(5 * time.Second)
+			v.set("new", nil)
+			current(t, c)
+			group.Wait()
+		})
+	}
+}
+
+func TestCacheAwaitsASlowSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &vault{value: "old", takes: 5 * time.Second}
+		c, _ := newCache(v)
+		current(t, c)
+		v.set("new", nil)
+		start := time.Now()
+		if got := c.Await(t.Context(), nil, fits("old")).Current().Reveal(); got != "new" || time.Since(start) != 5*time.Second {
+			t.Errorf("%q after %v", got, time.Since(start))
+		}
+	})
+}

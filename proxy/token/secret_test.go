@@ -1,9 +1,11 @@
 package token_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -97,6 +99,31 @@ func TestMatch(t *testing.T) {
 	}
 }
 
+func TestEqual(t *testing.T) {
+	a, zero := token.NewSecret("a"), token.Secret{}
+	for name, test := range map[string]struct {
+		one, other token.Secret
+		want       bool
+	}{
+		"the same": {a, a, true}, "the same value": {a, token.NewSecret("a").WithExpiry(time.Now()), true},
+		"another value": {a, token.NewSecret("b"), false}, "none": {a, zero, false}, "none to a value": {zero, a, false},
+		"none twice": {zero, zero, false},
+	} {
+		if got := test.one.Equal(test.other); got != test.want {
+			t.Errorf("%s: %v, want %v", name, got, test.want)
+		}
+	}
+}
+
+func TestCredentialsShowAllIdentities(t *testing.T) {
+	a, b := token.NewSecret("a"), token.NewSecret("b")
+	for want, credentials := range map[string]token.Credentials{"": nil, a.String(): {a}, a.String() + " " + b.String(): {a, b}} {
+		if got := credentials.String(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 // The time between two reads of the secret must not be a time of grace.
 func TestExpiredCandidatesMatchNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -150,7 +177,8 @@ func (v values) Read(context.Context) (token.Credentials, error) { return token.
 func TestParseReference(t *testing.T) {
 	for text, want := range map[string]token.Kind{
 		"keyvault:scim-token": token.KeyVault, "keyvault:scim-token/0123456789abcdef0123456789abcdef": token.KeyVault, "env:TOKEN": token.Env, "file:/run/token": token.Path,
-		"plain:a:b": token.Plain, "plain: ": token.Plain,
+		"plain:a:b": token.Plain, "plain: ": token.Plain, "plain:a\x00b": token.Plain,
+		"keyvault:" + strings.Repeat("a", 127): token.KeyVault, "keyvault:A/0123456789ABCDEF0123456789ABCDEF": token.KeyVault,
 	} {
 		reference, err := token.ParseReference(text)
 		_, target, _ := strings.Cut(text, ":")
@@ -161,7 +189,7 @@ func TestParseReference(t *testing.T) {
 	for _, text := range []string{
 		canary, "", ":", "keyvault", "keyvault:", "env:", "file:", "plain:", "Keyvault:name", " plain:x", "vault:" + canary,
 		"keyvault:" + canary + "_", "keyvault:" + canary + "/x/y", "keyvault:name/", "keyvault:/0123456789abcdef0123456789abcdef",
-		"keyvault:name/" + canary, "keyvault:name/0123456789abcdef0123456789abcdef/", "keyvault:name/0123456789abcdef0123456789abcdef0", "keyvault:name/0123456789abcdef-123456789abcdef", "keyvault:" + strings.Repeat("a", 128), "file:a\x00b",
+		"keyvault:name/" + canary, "keyvault:name/0123456789abcdef0123456789abcdef/", "keyvault:name/0123456789abcdef0123456789abcdef0", "keyvault:name/0123456789abcdef-123456789abcdef", "keyvault:" + strings.Repeat("a", 128), "file:a\x00b", "env:a\x00b",
 	} {
 		reference, err := token.ParseReference(text)
 		if err == nil {
@@ -199,6 +227,9 @@ func TestValidate(t *testing.T) {
 	if err := (token.Secret{}).Validate(); err == nil {
 		t.Error("the zero Secret is valid")
 	}
+	if err := token.NewSecret("abc\n").Validate(); err == nil || !strings.HasPrefix(err.Error(), "byte 4 of 4 is 0x0a") {
+		t.Errorf("%v, want the place that an editor shows", err)
+	}
 }
 
 func TestFileTrimsOneLineEnding(t *testing.T) {
@@ -225,6 +256,39 @@ func TestFileDoesNotWaitForAPipe(t *testing.T) {
 	values, err := token.ReadCredentials(token.File(path))(t.Context())
 	if err == nil {
 		t.Errorf("%v, want an error", values)
+	}
+}
+
+// Nor must one whose writer says nothing.
+func TestFileWaitsForAPipeUntilTheDeadline(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Skip("no named pipes here:", err)
+	}
+	writer, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A read without a deadline would end here, and well.
+	timer := time.AfterFunc(10*time.Second, func() { _ = writer.Close() })
+	defer func() {
+		timer.Stop()
+		_ = writer.Close()
+	}()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond) // real time: the kernel's pipe
+	defer cancel()
+	if values, err := token.File(path).Read(ctx); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%v, %v; want the deadline's error", values, err)
+	}
+}
+
+func TestFileOfTheLargestSize(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "bundle")
+	if err := os.WriteFile(path, bytes.Repeat([]byte("x"), 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if values, err := token.File(path).Read(t.Context()); err != nil || len(values.Current().Reveal()) != 1<<20 {
+		t.Errorf("%d bytes, %v", len(values.Current().Reveal()), err)
 	}
 }
 

@@ -181,3 +181,57 @@ func TestCacheBacksOffWithAStaleValue(t *testing.T) {
 		}
 	})
 }
+
+// For a minute a failed read tells that it is not worth to wait for the next,
+// and then it does not any more.
+func TestCacheWaitsAgainAMinuteAfterAFailure(t *testing.T) {
+	for after, want := range map[time.Duration]string{time.Minute - time.Nanosecond: "first", time.Minute: "second"} {
+		synctest.Test(t, func(t *testing.T) {
+			v := &vault{value: "first"}
+			c, _ := newCache(v)
+			current(t, c)
+			v.set("", errors.New("vault is away"))
+			time.Sleep(time.Hour)
+			current(t, c)
+			v.set("second", nil)
+			time.Sleep(after)
+			if got := current(t, c); got != want {
+				t.Errorf("%v after a failed read: Get = %q, want %q", after, got, want)
+			}
+		})
+	}
+}
+
+// However short the windows are, a value that has outlived its own is asked for
+// before it is used: a read that went well is no reason to go without.
+func TestCacheThatLayIdleForSecondsAsksFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &vault{value: "first", takes: time.Second}
+		c := token.NewCache(token.ReadCredentials(v), token.Windows{Refresh: 10 * time.Second}, zap.NewNop())
+		current(t, c)
+		v.set("second", nil)
+		time.Sleep(30 * time.Second)
+		if got := current(t, c); got != "second" {
+			t.Errorf("Get = %q", got)
+		}
+	})
+}
+
+// A failure that is over leaves nothing behind.
+func TestCacheForgetsAFailureThatIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &vault{err: errors.New("vault is away")}
+		c, _ := newCache(v)
+		_, _ = c.Get(t.Context())
+		v.set("good", nil)
+		time.Sleep(10 * time.Second)
+		for range 20 {
+			current(t, c)
+			synctest.Wait()
+			time.Sleep(11 * time.Second)
+		}
+		if v.count() != 2 {
+			t.Errorf("%d reads, want the one that failed and the one after it", v.count())
+		}
+	})
+}

@@ -123,8 +123,8 @@ func TestRootsAreAskedForEachConnection(t *testing.T) {
 	}
 	unavailable := errors.New("unavailable")
 	failing := newTransport(t, upstream.Options{ServerName: name, Roots: func(context.Context) (*upstream.Roots, error) { return nil, unavailable }})
-	if _, err := get(t, failing, server.URL); !errors.Is(err, unavailable) {
-		t.Errorf("error %v, want that of Roots", err)
+	if _, err := get(t, failing, server.URL); !errors.Is(err, unavailable) || !strings.Contains(err.Error(), "backend CA") {
+		t.Errorf("error %v, want that of Roots, and what it is about: the tokens are read, too", err)
 	}
 }
 
