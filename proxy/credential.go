@@ -39,7 +39,13 @@ type favour struct {
 type refusal struct {
 	of          token.Credentials
 	since, last time.Time
-	over        chan struct{} // closed when the backend takes one of them again
+	*ending
+}
+
+// ending is how a refusal ends: with a credential that the backend took.
+type ending struct {
+	over  chan struct{}
+	taken token.Secret // not to be read before over is closed
 }
 
 // sent notes the backend's answer to a call that was sent at the time given. Only
@@ -52,12 +58,16 @@ func (s *standing) sent(at time.Time, credential token.Secret, status int) {
 	if !s.taken.Load() { // all calls would write to it otherwise
 		s.taken.Store(true)
 	}
-	r := s.refusal.Load()
-	if r == nil || !at.After(r.since) || !slices.ContainsFunc(r.of, credential.Equal) {
-		return
-	}
-	if s.refusal.CompareAndSwap(r, nil) {
-		close(r.over)
+	for { // again if another refusal was noted meanwhile
+		r := s.refusal.Load()
+		if r == nil || !at.After(r.since) || !slices.ContainsFunc(r.of, credential.Equal) {
+			return
+		}
+		if s.refusal.CompareAndSwap(r, nil) {
+			r.taken = credential
+			close(r.over)
+			return
+		}
 	}
 }
 
@@ -85,10 +95,10 @@ func (s *standing) refused(credentials token.Credentials) (r *refusal, begins bo
 	for {
 		now := time.Now()
 		before := s.refusal.Load()
-		next := &refusal{of: credentials, since: now, last: now, over: make(chan struct{})}
+		next := &refusal{of: credentials, since: now, last: now, ending: &ending{over: make(chan struct{})}}
 		goesOn := before != nil && slices.EqualFunc(before.of, credentials, token.Secret.Equal) && now.Sub(before.last) < forgetAfter
 		if goesOn {
-			next.since, next.over = before.since, before.over
+			next.since, next.ending = before.since, before.ending
 		}
 		if s.refusal.CompareAndSwap(before, next) {
 			return next, !goesOn
@@ -139,7 +149,7 @@ func (s *swap) await(ctx context.Context, tried []token.Secret) (token.Credentia
 	})
 	select {
 	case <-r.over:
-		return credentials, s.choose(credentials), len(credentials) > 0
+		return credentials, r.taken, len(credentials) > 0
 	default:
 		return firstUntried(credentials, tried)
 	}

@@ -292,3 +292,30 @@ func TestWrongTokenIsRefusedByTheDeadline(t *testing.T) {
 		time.Sleep(5 * time.Second) // the read ends before the test does
 	})
 }
+
+// Whoever waits goes on with the credential that the backend took, though it was
+// not the first that the call presented which found it out.
+func TestWaitEndsWhenACallFindsOutWhatIsTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		s.outbound.set("new", "old")
+		s.want(t, "the backend lags", 204, "new", "old")
+		s.take("nobody knows")
+		time.Sleep(30 * time.Second)
+		start := time.Now()
+		var group sync.WaitGroup
+		for range 100 {
+			group.Go(func() {
+				if got := s.call(t, "old"); got != 204 || time.Since(start) != 2*time.Second {
+					t.Errorf("%d after %v, want 204 after 2 s", got, time.Since(start))
+				}
+			})
+		}
+		time.Sleep(2 * time.Second)
+		s.take("old")
+		if got := s.call(t, "old"); got != 204 {
+			t.Errorf("somebody else: %d", got)
+		}
+		group.Wait()
+	})
+}

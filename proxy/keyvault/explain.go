@@ -141,7 +141,8 @@ func explain(err error) error {
 		return away("key vault or the identity endpoint could not be reached: " + operation(op))
 	}
 	_, isToken := errors.AsType[*azidentity.AuthenticationFailedError](err)
-	if isToken || errors.Is(err, context.DeadlineExceeded) {
+	timeout, isTimeout := errors.AsType[net.Error](err)
+	if isToken || errors.Is(err, context.DeadlineExceeded) || isTimeout && timeout.Timeout() {
 		return away("key vault or the identity endpoint did not answer in time; check the network, and that an identity is assigned to the app")
 	}
 	if _, ok := errors.AsType[*url.Error](err); ok {

@@ -102,7 +102,7 @@ func FuzzChoose(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		var words []string
-		for _, word := range strings.Fields(text) {
+		for word := range strings.FieldsSeq(text) {
 			if strings.Trim(word, "=") != "" && len(words) < 10 {
 				same := word[0] == '='
 				word = fmt.Sprintf("%c%s", 'A'+len(words), strings.Trim(word, "="))
