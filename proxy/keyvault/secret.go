@@ -32,9 +32,10 @@ const (
 )
 
 // Secret returns the source of the secret with the name given: of the versions
-// that count for its use, or if version is not "" of that one alone. The log gets a Warn line if versions cannot be
-// listed, so that only the current one counts. The source must not be read
-// twice at once.
+// that count for its use, or if version is not "" of that one alone. The log
+// gets a Warn line if versions cannot be listed, so that only the current one
+// counts. The source must not be read twice at once. Its errors are
+// [token.ErrWithdrawn], [token.ErrAway], or of neither category.
 func (v *Vault) Secret(name, version string, use Use, log *zap.Logger) token.Source {
 	return &secret{client: v.client, name: name, pinned: version, use: use, log: log}
 }

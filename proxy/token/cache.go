@@ -85,8 +85,10 @@ type flight struct {
 }
 
 // NewCache makes an empty cache in front of load. It reads nothing yet. The
-// log gets an Error line for each failed read and an Info line, with the
-// value's String, for each value that differs from the one before.
+// log gets an Error line for each failed read, or a Warn line if that was
+// [ErrAway] and there is a value to use, and an Info line, with the value's
+// String, for each value that differs from the one before. [ErrWithdrawn] drops
+// the value.
 func NewCache[T fmt.Stringer](load func(context.Context) (T, error), windows Windows, log *zap.Logger) *Cache[T] {
 	if windows.Refresh == 0 {
 		windows.Refresh = defaultRefresh
