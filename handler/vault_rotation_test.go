@@ -15,7 +15,7 @@ import (
 // awaitStatus makes calls until one is answered with the status.
 func (p *process) awaitStatus(t *testing.T, token string, want int) {
 	t.Helper()
-	for limit := time.Now().Add(10 * time.Second); ; time.Sleep(100 * time.Millisecond) { // real time: it is another process's
+	for limit := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) { // real time: it is another process's
 		status, body := p.get(t, token)
 		if status == want {
 			return
@@ -45,7 +45,7 @@ func TestWithdrawnTokenOfCallersEnds(t *testing.T) {
 // awaitLine makes calls until a line of the log holds the texts.
 func (p *process) awaitLine(t *testing.T, token string, texts ...string) {
 	t.Helper()
-	for limit := time.Now().Add(10 * time.Second); ; time.Sleep(100 * time.Millisecond) { // as above
+	for limit := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) { // as above
 		for _, line := range p.output() {
 			missing := false
 			for _, text := range texts {

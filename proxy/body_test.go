@@ -198,7 +198,7 @@ func TestBackendThatIsTooSlowIs504(t *testing.T) {
 // The deadline is the whole call's: a body that trickles past it breaks off.
 func TestDeadlineInTheBodyCutsTheAnswer(t *testing.T) {
 	for _, http1 := range []bool{true, false} {
-		w := newWorld(t, setup{http1: http1, timeout: time.Second, answer: func(rw http.ResponseWriter, r *http.Request) {
+		w := newWorld(t, setup{http1: http1, timeout: 3 * time.Second, answer: func(rw http.ResponseWriter, r *http.Request) {
 			_, _ = io.WriteString(rw, "begin")
 			_ = http.NewResponseController(rw).Flush()
 			<-r.Context().Done()
