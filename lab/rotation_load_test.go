@@ -266,6 +266,13 @@ func (e *traffic) total() (calls, failed int) {
 	return calls, failed
 }
 
+// slowestNow is the longest call of the present phase.
+func (e *traffic) slowestNow() time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.slowest[e.phase]
+}
+
 // failures is a table of the calls that failed, by phase, method, status and
 // problem.
 func (e *traffic) failures() string {
