@@ -109,6 +109,21 @@ func TestManyCallersOnAColdStartReadEachSecretOnce(t *testing.T) {
 	}
 }
 
+// The token that Entra has ran out, and an older one is still in force: the log
+// says why Entra is refused, also of a process that started later.
+func TestExpiredTokenOfCallersIsInTheLog(t *testing.T) {
+	v := &vault.Vault{}
+	v.Set("expired", vault.Secret{Value: "retired", Created: time.Now().Add(-time.Hour)})
+	v.Set("expired", vault.Secret{Value: "ran-out", Expires: time.Now().Add(-time.Minute)})
+	p, _ := startWithVault(t, v, map[string]string{"ENTRA_TOKEN": "keyvault:expired"})
+	for token, want := range map[string]int{"retired": 200, "ran-out": 401} {
+		if status, body := p.get(t, token); status != want {
+			t.Errorf("%s: %d %s, want %d", token, status, body, want)
+		}
+	}
+	p.awaitLine(t, "retired", `"msg":"expired"`, `"level":"error"`, `"what":"ENTRA_TOKEN"`)
+}
+
 func TestPinnedVersionStays(t *testing.T) {
 	v := &vault.Vault{}
 	pinned := v.Set("pinned", vault.Secret{Value: "the-pinned-token"})

@@ -286,10 +286,19 @@ func TestExpiredVersionBesideAnOlderOne(t *testing.T) {
 	a.Set("name-canary", vault.Secret{Value: "retired", Created: time.Now().Add(-time.Hour)})
 	a.Set("name-canary", vault.Secret{Value: "expired", Expires: time.Now().Add(-time.Second)})
 	for use, want := range map[keyvault.Use][]string{
-		keyvault.Accept: {"retired"}, keyvault.Present: {"retired", "expired"}, keyvault.Trust: {"expired"},
+		keyvault.Accept: {"retired", "expired"}, keyvault.Present: {"retired", "expired"}, keyvault.Trust: {"expired"},
 	} {
 		if values, err := a.read(t, use, ""); err != nil || !slices.Equal(values, want) {
 			t.Errorf("use %v: %v, %v; want %v", use, values, err, want)
+		}
+	}
+	credentials, err := a.open(t).Secret("name-canary", "", keyvault.Accept, zap.NewNop()).Read(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for presented, want := range map[string]bool{"retired": true, "expired": false} {
+		if _, ok := credentials.Match(presented); ok != want {
+			t.Errorf("%s matches: %v, want %v", presented, ok, want)
 		}
 	}
 }

@@ -20,7 +20,9 @@ type Use int
 // The uses. The zero Use is the strict one.
 const (
 	// Accept is to check what a caller presents: the version in force, and the
-	// one before it. If none is in force, the error is [token.ErrWithdrawn].
+	// one before it. A newer one that has expired comes second to one in force,
+	// so that its end is seen; [token.Credentials.Match] never matches it. If
+	// none is in force, the error is [token.ErrWithdrawn].
 	Accept Use = iota
 	// Present is to present a value to somebody else. One that has expired may
 	// still be taken there: it comes second to an older one in force, or alone
@@ -106,8 +108,8 @@ func (s *secret) choose(versions []version, unversioned string) (first, second *
 	switch {
 	case first == nil && s.use == Present:
 		first = begun
-	case second == nil && s.use == Present && begun != first:
-		second = begun
+	case second == nil && begun != first:
+		second = begun // nil, or newer and expired
 	}
 	if first == nil {
 		last := newest(versions, unversioned, func(*version) bool { return true })
