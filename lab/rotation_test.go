@@ -267,12 +267,13 @@ func (r *rotation) rotate(o order) {
 		r.Errorf("%s: the backend refused no call, so that the rotation was none", o)
 	}
 	// Each call would be refused, and then wait or take a second try, if the proxy
-	// did not keep to the old token for as long as the backend does, but for
-	// those that come between a read and the first answer after it.
+	// did not keep to the old token for as long as the backend does. Those are that
+	// come between a read and the first answer after it.
 	calls, _ := r.entra.total()
-	most := (calls-callsBefore)/3 + 2*(reads[backendTokenName]-readsBefore[backendTokenName])
-	if o == vaultFirst && after.refused-before.refused > most && r.entra.slowestNow() < time.Second {
-		r.Errorf("%s: the backend refused %d of %d calls", o, after.refused-before.refused, calls-callsBefore)
+	between := int(float64(r.rate)*r.entra.slowestNow().Seconds()) + 2
+	most := between * (reads[backendTokenName] - readsBefore[backendTokenName])
+	if o == vaultFirst && after.refused-before.refused > most {
+		r.Errorf("%s: the backend refused %d of %d calls, want %d at most", o, after.refused-before.refused, calls-callsBefore, most)
 	}
 	for _, name := range []string{entraTokenName, backendTokenName} {
 		if reads[name] == readsBefore[name] {
