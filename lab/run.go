@@ -110,7 +110,7 @@ func (s *stand) play(ctx context.Context, w io.Writer) error {
 		if err != nil {
 			return err
 		}
-		cycles = append(cycles, cycle{client.Dialect(), client.Cycle(ctx)})
+		cycles = append(cycles, cycle{client.Dialect(), client.Lifecycle(ctx)})
 		client.Close()
 	}
 	if ctx.Err() != nil {

@@ -92,7 +92,7 @@ func (s *site) cycle(t *testing.T, options entra.Options) map[string]entra.Call 
 	}
 	defer client.Close()
 	calls := map[string]entra.Call{}
-	for _, call := range client.Cycle(t.Context()) {
+	for _, call := range client.Lifecycle(t.Context()) {
 		calls[call.Step] = call
 	}
 	return calls

@@ -49,7 +49,7 @@ type Options struct {
 	// (https://learn.microsoft.com/answers/questions/1373350).
 	ReplaceMissing bool
 	// AppRoles maps app roles to roles, by AppRoleAssignmentsComplex; the
-	// mapping that new applications come with does not. It adds steps to a cycle.
+	// mapping that new applications come with does not. It adds steps to a lifecycle.
 	AppRoles bool
 	// Timeout bounds one call, its body included; zero means Entra's 60 s.
 	Timeout time.Duration

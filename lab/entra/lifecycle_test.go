@@ -31,8 +31,8 @@ func newBackend(t *testing.T) http.Handler {
 	return handler
 }
 
-// Every request of a cycle, with {keys} where ids will be.
-func TestCyclesInEachDialect(t *testing.T) {
+// Every request of a lifecycle, with {keys} where ids will be.
+func TestLifecycleInEachDialect(t *testing.T) {
 	for name, options := range map[string]Options{
 		"default":   {TenantURL: "http://127.0.0.1/scim"},
 		"compliant": {TenantURL: "http://127.0.0.1/scim?aadOptscim062020"},
@@ -54,11 +54,11 @@ func TestCyclesInEachDialect(t *testing.T) {
 	}
 }
 
-// script is a cycle as text: each step's name, request line and body.
+// script is a lifecycle as text: each step's name, request line and body.
 func script(t *testing.T, client *Client) string {
 	t.Helper()
 	var text strings.Builder
-	for _, s := range client.cycle() {
+	for _, s := range client.lifecycle() {
 		body, err := new(memory).encode(s.body)
 		if err != nil {
 			t.Fatal(err)
@@ -97,7 +97,7 @@ func golden(t *testing.T, path, got string) {
 func TestStepsDependOnEarlierOnes(t *testing.T) {
 	client := newClient(t, Options{TenantURL: "http://127.0.0.1/scim?aadOptscim062020", Token: "t"})
 	earlier := map[string]bool{}
-	for _, s := range client.cycle() {
+	for _, s := range client.lifecycle() {
 		for _, name := range s.after {
 			if !earlier[name] {
 				t.Errorf("%q waits for %q, which is no earlier step", s.name, name)
@@ -146,9 +146,9 @@ func (r recorded) replace(status int, media, body string) {
 	r.Body.WriteString(body)
 }
 
-// cycleWith plays a cycle against the backend, which refuses what is not yet
+// lifecycleWith plays a lifecycle against the backend, which refuses what is not yet
 // RFC 7644 in it; the answer to the step named is tampered with.
-func cycleWith(t *testing.T, name string, tamper func(*testing.T, recorded)) map[string]Call {
+func lifecycleWith(t *testing.T, name string, tamper func(*testing.T, recorded)) map[string]Call {
 	t.Helper()
 	handler := newBackend(t)
 	var current atomic.Value // name of the step
@@ -171,7 +171,7 @@ func cycleWith(t *testing.T, name string, tamper func(*testing.T, recorded)) map
 	client := newClient(t, Options{TenantURL: server.URL + "/scim?aadOptscim062020", Token: "secret-token"})
 	calls := map[string]Call{}
 	m := client.newMemory()
-	for _, s := range client.cycle() {
+	for _, s := range client.lifecycle() {
 		current.Store(s.name)
 		calls[s.name] = client.take(t.Context(), m, s)
 	}
@@ -236,7 +236,7 @@ func TestJudgement(t *testing.T) {
 		{"deleted user still there", "read deleted user by old id", func(_ *testing.T, r recorded) { r.Code = 200 }, "want 404, got 200"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			call := cycleWith(t, test.step, test.tamper)[test.step]
+			call := lifecycleWith(t, test.step, test.tamper)[test.step]
 			if call.OK || call.Skipped || !strings.HasPrefix(call.Detail, test.want) {
 				t.Errorf("got OK %v, detail %q, want %q", call.OK, call.Detail, test.want)
 			}
@@ -256,7 +256,7 @@ func TestOldIDGivenOutAgain(t *testing.T) {
 }
 
 func TestDependentCallsAreSkipped(t *testing.T) {
-	calls := cycleWith(t, createUser, func(_ *testing.T, r recorded) {
+	calls := lifecycleWith(t, createUser, func(_ *testing.T, r recorded) {
 		r.replace(http.StatusConflict, "application/scim+json", `{"detail":"taken"}`)
 	})
 	if got, want := calls[createUser].Detail, "want 201, got 409: taken"; got != want {
@@ -304,7 +304,7 @@ func TestNobodyListens(t *testing.T) {
 // here by one person, who is not one of the two that were there.
 func TestLeakedMembersTurnAddIntoReplace(t *testing.T) {
 	for step, want := range map[string]string{addMembers: "add", "read renamed group": "replace"} {
-		calls := cycleWith(t, step, func(t *testing.T, r recorded) {
+		calls := lifecycleWith(t, step, func(t *testing.T, r recorded) {
 			if want == "replace" {
 				r.set(t, "members", []any{})
 			}

@@ -51,14 +51,14 @@ func (c *Client) TestConnection(ctx context.Context) []Call {
 	return c.play(ctx, probes())
 }
 
-// Cycle sends the probes of TestConnection and then the life of an invented
+// Lifecycle sends the probes of TestConnection and then the life of an invented
 // user, with a manager and a colleague, and of an invented group: created,
 // read, updated, promoted, disabled, restored, joined, renamed, parted,
 // deleted, missed and created again. It leaves nothing behind when all calls
 // end as they should. A call whose prerequisite failed is skipped, so every
-// cycle with the same options has the same rows, in either dialect.
-func (c *Client) Cycle(ctx context.Context) []Call {
-	return c.play(ctx, c.cycle())
+// life with the same options has the same rows, in either dialect.
+func (c *Client) Lifecycle(ctx context.Context) []Call {
+	return c.play(ctx, c.lifecycle())
 }
 
 // Visit sends the look-up of an invented user, its creation and its deletion:
@@ -76,7 +76,7 @@ func (c *Client) Visit(ctx context.Context) []Call {
 	})
 }
 
-func (c *Client) cycle() []step {
+func (c *Client) lifecycle() []step {
 	ada := newUser("Ada", "Analyst", "Engines")
 	return slices.Concat(
 		probes(),
