@@ -150,7 +150,7 @@ func runCycle(t *testing.T, tenantURL, token string) []string {
 	}
 	defer client.Close()
 	var ids []string
-	for _, call := range client.Cycle(t.Context()) {
+	for _, call := range client.Lifecycle(t.Context()) {
 		if !call.OK {
 			t.Errorf("%s: %d %s", call.Step, call.Status, call.Detail)
 		}
