@@ -50,6 +50,7 @@ type step struct {
 	want   []int
 	keep   string // key to keep the id of the answer under; empty keeps none
 	judge  judge  // nil asks for nothing beyond status, media type and JSON
+	given  bool   // prepares others: media type and locations do not count
 }
 
 // memory is what one sequence learned.

@@ -14,13 +14,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
 const (
 	contentType = "application/scim+json; charset=utf-8"
 	// maxAnswer bounds what is read of an answer, in bytes.
-	maxAnswer = 1 << 20
+	maxAnswer = 16 << 20
 )
 
 // Options configures a Client. TenantURL and Token are required.
@@ -60,6 +61,7 @@ type Options struct {
 type Client struct {
 	tenant  tenant
 	options Options
+	token   atomic.Pointer[string]
 	http    *http.Client
 }
 
@@ -81,19 +83,28 @@ func New(options Options) (*Client, error) {
 	if options.ADSCIMVersion == "" {
 		options.ADSCIMVersion = "5.0"
 	}
-	return &Client{
+	c := &Client{
 		tenant:  tenant,
 		options: options,
 		http: &http.Client{
 			Timeout: options.Timeout,
 			// Compression off is what keeps Accept-Encoding out of the request.
-			Transport: &http.Transport{Protocols: &http1, DisableCompression: true, TLSHandshakeTimeout: options.Timeout},
+			Transport: &http.Transport{
+				Protocols: &http1, DisableCompression: true, TLSHandshakeTimeout: options.Timeout,
+				MaxIdleConnsPerHost: idleConnections,
+			},
 			CheckRedirect: func(*http.Request, []*http.Request) error {
 				return http.ErrUseLastResponse
 			},
 		},
-	}, nil
+	}
+	c.SetToken(options.Token)
+	return c, nil
 }
+
+// SetToken is what an administrator does who types another Secret Token into
+// the portal: calls that begin later present it. It must not be empty.
+func (c *Client) SetToken(token string) { c.token.Store(&token) }
 
 // Dialect is the name of the dialect that the tenant URL chose: "default" or
 // "compliant".
@@ -124,7 +135,7 @@ func (c *Client) send(ctx context.Context, method, target string, body []byte) (
 	request.Header = http.Header{
 		// Not Header.Set: that would send "Adscimversion".
 		"ADSCIMVersion": {c.options.ADSCIMVersion},
-		"Authorization": {"Bearer " + c.options.Token},
+		"Authorization": {"Bearer " + *c.token.Load()},
 		// An empty value is how net/http is told to send no User-Agent.
 		"User-Agent": {""},
 	}

@@ -5,10 +5,7 @@ import "net/http"
 // groupSteps ends with the manager and the user in the group. Entra never reads
 // a membership back as a whole.
 func (c *Client) groupSteps(staff group) []step {
-	if c.options.LegacyGroupSchema {
-		staff.Schemas = append(staff.Schemas, legacyGroupSchema)
-		staff.Members = nil
-	}
+	staff = c.posted(staff)
 	renamed := staff
 	renamed.DisplayName = "Contoso Engineering and Analysis"
 	dialect := c.tenant.dialect
@@ -35,6 +32,15 @@ func (c *Client) groupSteps(staff group) []step {
 		isMember("the first member stays", "{manager}", "group"),
 		isMember("the third member stays", "{user}", "group"),
 	}
+}
+
+// posted is a group as it is created.
+func (c *Client) posted(g group) group {
+	if c.options.LegacyGroupSchema {
+		g.Schemas = append(g.Schemas, legacyGroupSchema)
+		g.Members = nil
+	}
+	return g
 }
 
 // member is an element of members for the user kept under the key.

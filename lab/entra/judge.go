@@ -17,10 +17,15 @@ import (
 // status allows none. Status, media type and JSON were checked before.
 type judge func(m *memory, body map[string]any) error
 
-// examine checks what holds for every answer and then asks the step's judge.
+// examine keeps the id of what was made, checks what holds for every answer and
+// then asks the step's judge.
 func examine(m *memory, s step, got answer) error {
+	m.learn(s.keep, got)
 	if !slices.Contains(s.want, got.status) {
 		return unexpected(s.want, got)
+	}
+	if s.given {
+		return m.isPrepared(s, got)
 	}
 	var body map[string]any
 	if got.status != http.StatusNoContent {
@@ -29,14 +34,38 @@ func examine(m *memory, s step, got answer) error {
 			return err
 		}
 	}
-	if id, ok := body["id"].(string); ok && id != "" && s.keep != "" {
-		m.ids[s.keep] = id
-	}
 	if err := m.locations(got, body); err != nil {
 		return err
 	}
 	if s.judge == nil {
 		return nil
+	}
+	return s.judge(m, body)
+}
+
+// learn keeps the id in an answer that says yes, however wrong the rest of it
+// is: whoever cleans up has to know what there is.
+func (m *memory) learn(key string, got answer) {
+	var resource struct{ ID string }
+	if key == "" || got.status > 299 {
+		return
+	}
+	if json.Unmarshal(got.body, &resource) == nil && resource.ID != "" {
+		m.ids[key] = resource.ID
+	}
+}
+
+// isPrepared wants of a preparation what others need: an id, and that it took.
+func (m *memory) isPrepared(s step, got answer) error {
+	if s.keep != "" && m.ids[s.keep] == "" {
+		return errors.New("the resource has no id")
+	}
+	if s.judge == nil {
+		return nil
+	}
+	var body map[string]any
+	if err := json.Unmarshal(got.body, &body); err != nil {
+		return fmt.Errorf("the body is not a JSON object: %w", err)
 	}
 	return s.judge(m, body)
 }

@@ -119,12 +119,17 @@ func create(name, after, path, key string, body any) step {
 
 // patchWith turns changed attributes into a PATCH in the client's dialect.
 func (c *Client) patchWith(changes ...change) patch {
+	return c.patchIn(c.tenant.dialect, changes...)
+}
+
+// patchIn is patchWith in another dialect.
+func (c *Client) patchIn(d dialect, changes ...change) patch {
 	if c.options.ReplaceMissing {
 		for i := range changes {
 			changes[i].added = false
 		}
 	}
-	return newPatch(c.tenant.dialect.update(changes)...)
+	return newPatch(d.update(changes)...)
 }
 
 // deletionSteps is how Entra notices that a user is gone, and makes it anew.

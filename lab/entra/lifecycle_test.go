@@ -57,8 +57,13 @@ func TestLifecycleInEachDialect(t *testing.T) {
 // script is a lifecycle as text: each step's name, request line and body.
 func script(t *testing.T, client *Client) string {
 	t.Helper()
+	return written(t, client, client.lifecycle())
+}
+
+func written(t *testing.T, client *Client, steps []step) string {
+	t.Helper()
 	var text strings.Builder
-	for _, s := range client.lifecycle() {
+	for _, s := range steps {
 		body, err := new(memory).encode(s.body)
 		if err != nil {
 			t.Fatal(err)
