@@ -1,12 +1,14 @@
 // Package backend is the lab's stand-in for an internal identity service: a
 // SCIM 2.0 service provider (RFC 7643, RFC 7644) that keeps everything in
-// memory and refuses what the RFCs refuse. It shares no code with the proxy,
-// so that a misreading of the standard in one of them shows up in the other.
+// memory and refuses what the RFCs refuse, unless its options ask for what
+// servers in the field do. It shares no code with the proxy, so that a
+// misreading of the standard in one of them shows up in the other.
 package backend
 
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
@@ -14,9 +16,12 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 )
 
-// Options says who may call a [Backend] and where it believes it lives.
+// Options says who may call a [Backend], where it believes it lives, and what
+// it does otherwise than the RFCs have it. The zero value of the latter is
+// nothing.
 type Options struct {
 	// Token is the bearer token (RFC 6750) that every request must carry;
 	// empty is an error.
@@ -30,20 +35,46 @@ type Options struct {
 	// 3.1), without a trailing slash; what products call their external base
 	// URL. Empty means relative references that begin with BasePath.
 	PublicURL string
-	// Faults are what this backend gets wrong in its answers; none makes it
-	// strict.
+	// Faults are what this backend gets wrong in its answers.
 	Faults []Fault
+	// Basic is a credential that is accepted beside Token (RFC 7617); the
+	// zero value is none.
+	Basic BasicAuth
+	// Lenient takes the shapes of Entra's requests that the RFCs do not know,
+	// as forgiving servers do, and ignores attributes that the schema does
+	// not have; false refuses both.
+	Lenient bool
+	// Habits are what this backend does otherwise than the RFCs have it. One
+	// that stands before another is asked first.
+	Habits []Habit
+	// Unsupported are attributes that this backend does not have: "title",
+	// "name.formatted", the URI of an extension, or that with a colon and an
+	// attribute. A body that names one gets 400, in a lenient backend, too.
+	// None means that it has all that the schemas have.
+	Unsupported []string
+	// GroupLists say whose members are assigned; the zero value assigns all.
+	GroupLists GroupLists
+	// Audit is how many calls the audit log keeps, the latest ones; 0 keeps
+	// none.
+	Audit int
 }
+
+// BasicAuth is a user and a password, neither of which is empty (RFC 7617).
+type BasicAuth struct{ User, Password string }
 
 // Backend is a SCIM service provider in memory. It is an [http.Handler], safe
 // for concurrent use, and empty when new.
 type Backend struct {
 	basePath string
-	// credential is the digest of the token: the token itself is not kept,
-	// so that no formatting of a Backend can show it.
-	credential [sha256.Size]byte
-	store      *store
-	faults     []mistake
+	// credentials are digests by scheme, in lower case: what they are of is
+	// not kept, so that no formatting of a Backend can show it.
+	credentials map[string][sha256.Size]byte
+	store       *store
+	memory      *memory
+	audit       *audit
+	faults      []mistake
+	habits      []habit
+	lenient     *leniency // nil for none
 }
 
 // New returns an empty backend, or an error that names the option at fault.
@@ -65,26 +96,38 @@ func New(o Options) (*Backend, error) {
 		}
 		location = o.PublicURL
 	}
-	var mistakes []mistake
-	for _, fault := range o.Faults {
-		found, ok := faults[fault]
-		if !ok {
-			return nil, fmt.Errorf("backend: Faults holds %q, which is none", fault)
-		}
-		mistakes = append(mistakes, found)
+	b := &Backend{
+		basePath:    o.BasePath,
+		credentials: map[string][sha256.Size]byte{"bearer": sha256.Sum256([]byte(o.Token))},
+		store:       newStore(location),
+		memory:      newMemory(),
+		audit:       &audit{size: o.Audit},
 	}
-	return &Backend{
-		basePath:   o.BasePath,
-		credential: sha256.Sum256([]byte(o.Token)),
-		store:      newStore(location),
-		faults:     mistakes,
-	}, nil
+	if o.Basic != (BasicAuth{}) {
+		if o.Basic.User == "" || o.Basic.Password == "" || strings.Contains(o.Basic.User, ":") {
+			return nil, errors.New("backend: Basic needs a password, and a user without a colon")
+		}
+		pair := base64.StdEncoding.EncodeToString([]byte(o.Basic.User + ":" + o.Basic.Password))
+		b.credentials["basic"] = sha256.Sum256([]byte(pair))
+	}
+	var err error
+	if b.faults, err = mistakesOf(o.Faults); err != nil {
+		return nil, err
+	}
+	if b.habits, err = habitsOf(o); err != nil {
+		return nil, err
+	}
+	if o.Lenient {
+		b.lenient = &leniency{activeAsSent: slices.Contains(o.Habits, BooleanActive)}
+	}
+	return b, nil
 }
 
-// Strict returns a view of the same resources without the faults.
+// Strict returns a view of the same resources without faults, habits and
+// leniency, which shows those, too, that a habit hides.
 func (b *Backend) Strict() *Backend {
 	view := *b
-	view.faults = nil
+	view.faults, view.habits, view.lenient = nil, nil, nil
 	return &view
 }
 
@@ -92,8 +135,20 @@ func (b *Backend) Strict() *Backend {
 // which must not be empty.
 func (b *Backend) WithToken(token string) *Backend {
 	view := *b
-	view.credential = sha256.Sum256([]byte(token))
+	view.credentials = maps.Clone(b.credentials)
+	view.credentials["bearer"] = sha256.Sum256([]byte(token))
 	return &view
+}
+
+// WithFaults returns a view of the same resources that has these faults and
+// no others, or an error that names one that is none.
+func (b *Backend) WithFaults(names ...Fault) (*Backend, error) {
+	view := *b
+	var err error
+	if view.faults, err = mistakesOf(names); err != nil {
+		return nil, err
+	}
+	return &view, nil
 }
 
 // Users returns the number of users that exist.
@@ -106,14 +161,18 @@ func (b *Backend) Groups() int { return b.store.size(groupType) }
 type call struct {
 	w     http.ResponseWriter
 	r     *http.Request
-	kind  *resourceType // nil for /ServiceProviderConfig
+	kind  *resourceType // nil for discovery
 	id    string        // empty for a collection
 	query url.Values
+	body  map[string]any // nil unless the method takes one
 }
+
+// serving is what answers a call.
+type serving func(*Backend, call) (answer, error)
 
 // methods maps each HTTP method of one kind of endpoint to what it does (RFC
 // 7644 section 3.2).
-type methods map[string]func(*Backend, call) (answer, error)
+type methods map[string]serving
 
 var (
 	collectionMethods = methods{
@@ -126,18 +185,23 @@ var (
 		http.MethodPatch:  (*Backend).patch,
 		http.MethodDelete: (*Backend).remove,
 	}
-	configMethods = methods{
-		http.MethodGet: (*Backend).serviceProviderConfig,
-	}
 )
 
 // ServeHTTP answers one SCIM request (RFC 7644 section 3).
 func (b *Backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
+	got := b.respond(w, r)
+	// Before the answer goes out: who has it finds it in the log.
+	b.audit.add(AuditEntry{Time: began, Method: r.Method, Target: r.URL.RequestURI(), Status: got.status})
+	got.write(w, r)
+}
+
+// respond is ServeHTTP but for the writing.
+func (b *Backend) respond(w http.ResponseWriter, r *http.Request) answer {
 	path := r.URL.EscapedPath()
 	rest, ok := strings.CutPrefix(path, b.basePath)
 	if !ok || (b.basePath != "" && rest != "" && rest[0] != '/') {
-		answer{status: http.StatusNotFound, body: containerNotFound}.write(w, r)
-		return
+		return answer{status: http.StatusNotFound, body: containerNotFound}
 	}
 	for _, fault := range b.faults {
 		if fault.misread != nil {
@@ -153,14 +217,18 @@ func (b *Backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			got = fault.spoil(r, w.Header(), got)
 		}
 	}
-	got.write(w, r)
+	return got
 }
 
 // serve is ServeHTTP below the base path.
 func (b *Backend) serve(w http.ResponseWriter, r *http.Request, path string) (answer, error) {
 	if !b.authorized(r) {
-		w.Header().Set("WWW-Authenticate", `Bearer realm="scim"`)
-		return answer{}, &scimError{status: http.StatusUnauthorized, detail: "a valid bearer token is required"}
+		for _, challenge := range challenges {
+			if _, ok := b.credentials[challenge.scheme]; ok {
+				w.Header().Add("WWW-Authenticate", challenge.text)
+			}
+		}
+		return answer{}, &scimError{status: http.StatusUnauthorized, detail: "a valid credential is required"}
 	}
 	c := call{w: w, r: r}
 	table, err := c.route(path)
@@ -186,25 +254,43 @@ func (b *Backend) serve(w http.ResponseWriter, r *http.Request, path string) (an
 			return answer{}, refuse(invalidFilter, "the query parameter %q is repeated", name)
 		}
 	}
-	return serve(b, c)
+	if takesBody[method] {
+		if c.body, err = readObject(w, r); err != nil {
+			return answer{}, err
+		}
+		if b.lenient != nil {
+			c.body = b.lenient.translated(c.kind, method, c.body)
+		}
+	}
+	return b.withHabits(method, c, serve)(b, c)
 }
 
-// authorized reports whether r carries the bearer token, and one credential
-// only (RFC 6750 section 2.1).
+// takesBody has the methods whose content means something here.
+var takesBody = map[string]bool{http.MethodPost: true, http.MethodPut: true, http.MethodPatch: true}
+
+// challenges say how to authenticate (RFC 9110 section 11.6.1).
+var challenges = []struct{ scheme, text string }{
+	{"bearer", `Bearer realm="scim"`},
+	{"basic", `Basic realm="scim", charset="UTF-8"`},
+}
+
+// authorized reports whether r carries a credential that is known, and no
+// other (RFC 6750 section 2.1, RFC 7617 section 2).
 func (b *Backend) authorized(r *http.Request) bool {
 	values := r.Header.Values("Authorization")
 	if len(values) != 1 {
 		return false
 	}
 	scheme, token, _ := strings.Cut(values[0], " ")
+	want, known := b.credentials[strings.ToLower(scheme)]
 	digest := sha256.Sum256([]byte(token))
-	return strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(digest[:], b.credential[:]) == 1
+	return subtle.ConstantTimeCompare(digest[:], want[:]) == 1 && known
 }
 
 // route finds the endpoint that path, still escaped, names.
 func (c *call) route(path string) (methods, error) {
-	if path == "/ServiceProviderConfig" {
-		return configMethods, nil
+	if table := c.discovery(path); table != nil {
+		return table, nil
 	}
 	endpoint, id, single := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	for _, kind := range resourceTypes {

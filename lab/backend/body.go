@@ -48,63 +48,63 @@ func parseObject(data []byte) (map[string]any, error) {
 	if !utf8.Valid(data) || !json.Valid(data) {
 		return nil, refuse(invalidSyntax, "the body is not valid JSON")
 	}
+	members, depth := shapeOf(data)
+	if depth > maxDepth {
+		return nil, refuse(invalidSyntax, "the body is nested too deep")
+	}
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()
-	value, err := decodeValue(decoder, 0)
-	if err != nil {
-		return nil, err
+	var value any
+	if err := decoder.Decode(&value); err != nil {
+		return nil, refuse(invalidSyntax, "the body is not valid JSON")
 	}
 	object, ok := value.(map[string]any)
 	if !ok {
 		return nil, refuse(invalidSyntax, "the body must be a JSON object")
 	}
+	// Of members with the same name the decoder leaves one.
+	if membersOf(object) != members {
+		return nil, refuse(invalidSyntax, "a member is repeated")
+	}
 	return object, nil
 }
 
-// decodeValue reads one value from text that is known to be valid JSON.
-func decodeValue(decoder *json.Decoder, depth int) (any, error) {
-	if depth > maxDepth {
-		return nil, refuse(invalidSyntax, "the body is nested too deep")
-	}
-	token, err := decoder.Token()
-	if err != nil {
-		return nil, refuse(invalidSyntax, "the body is not valid JSON")
-	}
-	switch token {
-	case json.Delim('['):
-		list := []any{}
-		for decoder.More() {
-			value, err := decodeValue(decoder, depth+1)
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, value)
+// shapeOf counts the members of all objects in data, which is valid JSON, and
+// how deep arrays and objects are nested in it.
+func shapeOf(data []byte) (members, deepest int) {
+	depth, quoted := 0, false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == ':':
+			members++
+		case c == '{' || c == '[':
+			depth++
+			deepest = max(deepest, depth)
+		case c == '}' || c == ']':
+			depth--
 		}
-		_, err = decoder.Token()
-		return list, err
-	case json.Delim('{'):
-		object := map[string]any{}
-		for decoder.More() {
-			if err := decodeMember(decoder, object, depth); err != nil {
-				return nil, err
-			}
-		}
-		_, err = decoder.Token()
-		return object, err
 	}
-	return token, nil
+	return members, deepest
 }
 
-// decodeMember reads one name and value into object.
-func decodeMember(decoder *json.Decoder, object map[string]any, depth int) error {
-	token, err := decoder.Token()
-	if err != nil {
-		return err
+// membersOf counts the members of all objects in value.
+func membersOf(value any) int {
+	count := 0
+	switch value := value.(type) {
+	case map[string]any:
+		count = len(value)
+		for _, inner := range value {
+			count += membersOf(inner)
+		}
+	case []any:
+		for _, inner := range value {
+			count += membersOf(inner)
+		}
 	}
-	name, _ := token.(string)
-	if _, ok := object[name]; ok {
-		return refuse(invalidSyntax, "the member %q is repeated", name)
-	}
-	object[name], err = decodeValue(decoder, depth+1)
-	return err
+	return count
 }

@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -96,6 +97,20 @@ var faults = map[Fault]mistake{
 			return with(resource, "meta", meta)
 		})(r, header, a)
 	}},
+}
+
+// mistakesOf returns how the faults come about, or an error that names one
+// that is none.
+func mistakesOf(names []Fault) ([]mistake, error) {
+	var list []mistake
+	for _, name := range names {
+		found, ok := faults[name]
+		if !ok {
+			return nil, fmt.Errorf("backend: Faults holds %q, which is none", name)
+		}
+		list = append(list, found)
+	}
+	return list, nil
 }
 
 // inResources spoils the resource in an answer, or all of a list.

@@ -24,27 +24,21 @@ func (b *Backend) list(c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	match := func(map[string]any) bool { return true }
+	var q query
 	if c.query.Has("filter") {
-		if match, err = compileFilter(c.kind, c.query.Get("filter")); err != nil {
+		if q, err = compileQuery(c.kind, c.query.Get("filter")); err != nil {
 			return answer{}, err
 		}
 	}
-	docs := b.store.list(c.kind, match)
 	// RFC 7644 section 3.4.2.4: an index below 1 means 1, a count below 0
 	// means 0.
 	start, count = max(start, 1), min(max(count, 0), maxResults)
-	from := min(start-1, len(docs))
-	page := docs[from:min(from+count, len(docs))]
-	resources := make([]any, len(page)) // never null, which Entra cannot read
-	for i, doc := range page {
-		resources[i] = view.of(doc)
-	}
+	resources, total := b.store.list(c.kind, q, view, start-1, count)
 	return answer{status: http.StatusOK, body: map[string]any{
 		"schemas":      []string{listURN},
-		"totalResults": len(docs),
+		"totalResults": total,
 		"startIndex":   start,
-		"itemsPerPage": len(page),
+		"itemsPerPage": len(resources),
 		"Resources":    resources,
 	}}, nil
 }
@@ -70,6 +64,9 @@ type projection struct {
 	// exclude turns the choice round.
 	exclude bool
 }
+
+// nothing is the choice of what is always there and no more.
+var nothing = projection{paths: map[string]bool{}}
 
 // always are the attributes that no projection leaves out (RFC 7643 section 3).
 var always = map[string]bool{"schemas": true, "id": true}
@@ -112,6 +109,23 @@ func canonicalPath(extension *schema, attr, sub *attribute) string {
 		path += "." + sub.name
 	}
 	return path
+}
+
+// wants reports whether any of the attribute called name, of the core schema,
+// is chosen.
+func (p projection) wants(name string) bool {
+	if p.paths[name] {
+		return !p.exclude
+	}
+	if p.paths == nil || p.exclude {
+		return true
+	}
+	for path := range p.paths {
+		if strings.HasPrefix(path, name+".") {
+			return true
+		}
+	}
+	return false
 }
 
 // of returns the chosen part of doc, which it does not change.

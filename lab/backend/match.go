@@ -18,17 +18,6 @@ type operand struct {
 // scope finds the operand that a name stands for.
 type scope func(attrPath) (operand, error)
 
-// compileFilter makes a predicate over representations of kind. Names that
-// the schema does not have, and comparisons that make no sense for a type,
-// are refused.
-func compileFilter(kind *resourceType, text string) (predicate, error) {
-	e, err := parseFilter(text)
-	if err != nil {
-		return nil, err
-	}
-	return compile(e, kind.scope)
-}
-
 // scope finds attributes of a resource.
 func (k *resourceType) scope(p attrPath) (operand, error) {
 	extension, attr, sub, ok := k.resolve(p)
@@ -69,6 +58,15 @@ func (o operand) narrowed(sub *attribute) operand {
 		}
 		return out
 	}}
+}
+
+// comparable is what a comparison with o compares: of a complex attribute its
+// value, as in manager eq "id".
+func (o operand) comparable() operand {
+	if o.attr.dataType == typeComplex {
+		return o.narrowed(find(o.attr.sub, "value"))
+	}
+	return o
 }
 
 // flatten returns the values of an attribute, of which there may be none.
@@ -161,12 +159,7 @@ func compileComparison(c comparison, names scope) (predicate, error) {
 		}
 		return nil, refuse(invalidFilter, "%s cannot be compared with null by %q", c.attr, c.operator)
 	}
-	// A complex attribute compares by its value: manager eq "id".
-	if o.attr.dataType == typeComplex {
-		if sub := find(o.attr.sub, "value"); sub != nil {
-			o = o.narrowed(sub)
-		}
-	}
+	o = o.comparable()
 	test, err := compileTest(c, o.attr)
 	if err != nil {
 		return nil, err

@@ -8,12 +8,12 @@ func (b *Backend) create(c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	doc, err := b.store.create(c.kind, own)
+	doc, err := b.store.create(c.kind, own, view)
 	if err != nil {
 		return answer{}, err
 	}
 	c.w.Header().Set("Location", b.store.locate(c.kind, textOf(doc["id"])))
-	return answer{status: http.StatusCreated, body: view.of(doc)}, nil
+	return answer{status: http.StatusCreated, body: doc}, nil
 }
 
 // get is GET of one resource (RFC 7644 section 3.4.1).
@@ -22,11 +22,11 @@ func (b *Backend) get(c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	doc, err := b.store.get(c.kind, c.id)
+	doc, err := b.store.get(c.kind, c.id, view)
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{status: http.StatusOK, body: view.of(doc)}, nil
+	return answer{status: http.StatusOK, body: doc}, nil
 }
 
 // replace is PUT (RFC 7644 section 3.5.1): what the body leaves out is
@@ -36,11 +36,11 @@ func (b *Backend) replace(c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	doc, err := b.store.update(c.kind, c.id, func(map[string]any) (map[string]any, error) { return own, nil })
+	doc, err := b.store.update(c.kind, c.id, view, func(map[string]any) (map[string]any, error) { return own, nil })
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{status: http.StatusOK, body: view.of(doc)}, nil
+	return answer{status: http.StatusOK, body: doc}, nil
 }
 
 // patch is PATCH (RFC 7644 section 3.5.2). Users are echoed and groups are
@@ -50,15 +50,14 @@ func (b *Backend) patch(c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	body, err := readObject(c.w, c.r)
+	operations, err := parsePatch(c.body)
 	if err != nil {
 		return answer{}, err
 	}
-	operations, err := parsePatch(body)
-	if err != nil {
-		return answer{}, err
+	if !c.kind.echoPatch {
+		view = nothing
 	}
-	doc, err := b.store.update(c.kind, c.id, func(current map[string]any) (map[string]any, error) {
+	doc, err := b.store.update(c.kind, c.id, view, func(current map[string]any) (map[string]any, error) {
 		return c.kind.patched(current, operations)
 	})
 	if err != nil {
@@ -67,7 +66,7 @@ func (b *Backend) patch(c call) (answer, error) {
 	if !c.kind.echoPatch {
 		return answer{status: http.StatusNoContent}, nil
 	}
-	return answer{status: http.StatusOK, body: view.of(doc)}, nil
+	return answer{status: http.StatusOK, body: doc}, nil
 }
 
 // remove is DELETE (RFC 7644 section 3.6).
@@ -84,32 +83,36 @@ func (c call) representation() (map[string]any, projection, error) {
 	if err != nil {
 		return nil, view, err
 	}
-	body, err := readObject(c.w, c.r)
-	if err != nil {
+	if err := c.kind.checkSchemas(c.body); err != nil {
 		return nil, view, err
 	}
-	if err := c.kind.checkSchemas(body); err != nil {
-		return nil, view, err
-	}
-	own, err := c.kind.canonical(body)
+	own, err := c.kind.canonical(c.body)
 	return own, view, err
 }
 
 // serviceProviderConfig is GET /ServiceProviderConfig (RFC 7643 section 5).
 func (b *Backend) serviceProviderConfig(call) (answer, error) {
 	off := map[string]any{"supported": false}
+	schemes := []map[string]any{{
+		"type":        "oauthbearertoken",
+		"name":        "Bearer token",
+		"description": "A fixed bearer token (RFC 6750).",
+	}}
+	if _, ok := b.credentials["basic"]; ok {
+		schemes = append(schemes, map[string]any{
+			"type":        "httpbasic",
+			"name":        "HTTP Basic",
+			"description": "A fixed user and password (RFC 7617).",
+		})
+	}
 	return answer{status: http.StatusOK, body: map[string]any{
-		"schemas":        []string{"urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"},
-		"patch":          map[string]any{"supported": true},
-		"bulk":           map[string]any{"supported": false, "maxOperations": 0, "maxPayloadSize": 0},
-		"filter":         map[string]any{"supported": true, "maxResults": maxResults},
-		"changePassword": off,
-		"sort":           off,
-		"etag":           off,
-		"authenticationSchemes": []map[string]any{{
-			"type":        "oauthbearertoken",
-			"name":        "Bearer token",
-			"description": "A fixed bearer token (RFC 6750).",
-		}},
+		"schemas":               []string{"urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"},
+		"patch":                 map[string]any{"supported": true},
+		"bulk":                  map[string]any{"supported": false, "maxOperations": 0, "maxPayloadSize": 0},
+		"filter":                map[string]any{"supported": true, "maxResults": maxResults},
+		"changePassword":        off,
+		"sort":                  off,
+		"etag":                  off,
+		"authenticationSchemes": schemes,
 	}}, nil
 }

@@ -3,8 +3,6 @@ package backend
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 )
 
@@ -128,7 +126,18 @@ func (k *resourceType) patched(doc map[string]any, operations []patchOperation) 
 			return nil, err
 		}
 	}
-	return k.canonical(p.doc)
+	// The elements of a roll are canonical already.
+	members, ok := p.doc["members"].(*roll)
+	if !ok {
+		return k.canonical(p.doc)
+	}
+	delete(p.doc, "members")
+	own, err := k.canonical(p.doc)
+	if err != nil {
+		return nil, err
+	}
+	own["members"] = members
+	return own, nil
 }
 
 // patcher applies operations to a document that nobody else holds.
@@ -155,7 +164,7 @@ func (p patcher) applyAttributes(o patchOperation) error {
 	if err := checkRepeated(object); err != nil {
 		return err
 	}
-	for _, name := range slices.Sorted(maps.Keys(object)) {
+	for _, name := range namesOf(object) {
 		var err error
 		if extension := p.kind.extension(name); extension != nil {
 			err = p.applyExtension(o, extension, object[name])
@@ -184,7 +193,7 @@ func (p patcher) applyExtension(o patchOperation, extension *schema, value any) 
 	if err := checkRepeated(object); err != nil {
 		return err
 	}
-	for _, name := range slices.Sorted(maps.Keys(object)) {
+	for _, name := range namesOf(object) {
 		if err := p.applyMember(o, extension, name, object[name]); err != nil {
 			return err
 		}
@@ -236,6 +245,12 @@ func (p patcher) apply(o patchOperation, loc location) error {
 			container = map[string]any{}
 		}
 		p.doc[urn] = container
+	}
+	if members, ok := container[loc.attr.name].(*roll); ok {
+		if done, err := members.apply(o, loc); done || err != nil {
+			return err
+		}
+		container[loc.attr.name] = members.list()
 	}
 	switch {
 	case loc.filter != nil:

@@ -5,11 +5,17 @@ import (
 	"time"
 )
 
+// shownAs returns view's part of r.
+func (s *store) shownAs(r *record, view projection) map[string]any {
+	return view.of(s.represent(r, view))
+}
+
 // represent returns r as clients see it, with the attributes that the server
-// adds: schemas, id, meta (RFC 7643 section 3), a user's groups and manager's
-// name, and the names of members.
-func (s *store) represent(r *record) map[string]any {
-	doc := maps.Clone(r.own)
+// adds: schemas, id, meta (RFC 7643 section 3), members, a user's groups and
+// manager's name. Members and groups that view leaves out are not there.
+func (s *store) represent(r *record, view projection) map[string]any {
+	doc := make(map[string]any, len(r.own)+5) // with what is added below
+	maps.Copy(doc, r.own)
 	doc["id"] = r.id
 	doc["meta"] = map[string]any{
 		"resourceType": r.kind.name,
@@ -24,24 +30,25 @@ func (s *store) represent(r *record) map[string]any {
 		}
 	}
 	doc["schemas"] = urns
-	if members := listOf(doc["members"]); members != nil {
-		doc["members"] = s.named(members)
+	if len(r.members) > 0 && view.wants("members") {
+		doc["members"] = s.shown(r.members)
 	}
 	if r.kind == userType {
-		if groups := s.groupsOf(r.id); groups != nil {
-			doc["groups"] = groups
+		if len(r.groups) > 0 && view.wants("groups") {
+			doc["groups"] = s.groupsOf(r)
 		}
 		s.nameManager(doc)
 	}
 	return doc
 }
 
-// named returns members with their display names.
-func (s *store) named(members []any) []any {
+// shown returns the members attribute of a group (RFC 7643 section 4.2).
+func (s *store) shown(members []*membership) []any {
 	out := make([]any, len(members))
-	for i, item := range members {
-		member := maps.Clone(objectOf(item))
-		if name := s.displayName(textOf(member["value"])); name != "" {
+	for i, m := range members {
+		member := map[string]any{
+			"value": m.member.id, "$ref": s.locate(m.member.kind, m.member.id), "type": m.member.kind.name}
+		if name := textOf(m.member.own["displayName"]); name != "" {
 			member["display"] = name
 		}
 		out[i] = member
@@ -51,19 +58,17 @@ func (s *store) named(members []any) []any {
 
 // groupsOf returns the groups attribute of a user (RFC 7643 section 4.1.2):
 // direct memberships, in the order in which the groups were created.
-func (s *store) groupsOf(id string) []any {
-	var groups []any
-	for _, group := range s.order[groupType] {
-		if group.members[id] {
-			groups = append(groups, map[string]any{
-				"value":   group.id,
-				"$ref":    s.locate(groupType, group.id),
-				"display": group.own["displayName"],
-				"type":    "direct",
-			})
+func (s *store) groupsOf(r *record) []any {
+	out := make([]any, len(r.groups))
+	for i, m := range r.groups {
+		out[i] = map[string]any{
+			"value":   m.group.id,
+			"$ref":    s.locate(groupType, m.group.id),
+			"display": m.group.own["displayName"],
+			"type":    "direct",
 		}
 	}
-	return groups
+	return out
 }
 
 // nameManager fills in manager.displayName (RFC 7643 section 4.3) if the

@@ -2,7 +2,6 @@ package backend
 
 import (
 	"maps"
-	"reflect"
 	"slices"
 )
 
@@ -69,8 +68,8 @@ func schemasOf(body map[string]any) ([]string, error) {
 // 7643 section 2.5) and without read-only ones, which RFC 7644 sections 3.3
 // and 3.5.1 say to ignore.
 func (k *resourceType) canonical(body map[string]any) (map[string]any, error) {
-	core, extensions := map[string]any{}, map[string]any{}
-	for _, name := range slices.Sorted(maps.Keys(body)) {
+	core, extensions := make(map[string]any, len(body)), map[string]any{}
+	for _, name := range namesOf(body) {
 		s := k.extension(name)
 		if s == nil {
 			core[name] = body[name]
@@ -109,17 +108,17 @@ func (k *resourceType) canonical(body map[string]any) (map[string]any, error) {
 
 // canonicalMembers is canonical for the members of one JSON object.
 func canonicalMembers(attributes []*attribute, object map[string]any) (map[string]any, error) {
-	out := map[string]any{}
-	seen := map[*attribute]bool{}
-	for _, name := range slices.Sorted(maps.Keys(object)) {
+	out := make(map[string]any, len(object))
+	seen := make([]*attribute, 0, len(object))
+	for _, name := range namesOf(object) {
 		a := find(attributes, name)
 		if a == nil {
 			return nil, refuse(invalidSyntax, "there is no attribute %q", name)
 		}
-		if seen[a] {
+		if slices.Contains(seen, a) {
 			return nil, refuse(invalidSyntax, "the attribute %q is repeated", a.name)
 		}
-		seen[a] = true
+		seen = append(seen, a)
 		if a.access == readOnly {
 			continue
 		}
@@ -232,7 +231,7 @@ func (a *attribute) union(list, elements []any) []any {
 				continue
 			}
 			seen[id] = true
-		} else if slices.ContainsFunc(out, func(have any) bool { return reflect.DeepEqual(have, element) }) {
+		} else if slices.ContainsFunc(out, func(have any) bool { return equal(have, element) }) {
 			continue
 		}
 		out = append(out, element)
@@ -270,6 +269,31 @@ func listOf(v any) []any {
 func textOf(v any) string {
 	text, _ := v.(string)
 	return text
+}
+
+// namesOf returns the names of members in an order that does not change, so
+// that of two errors always the same is told.
+func namesOf(object map[string]any) []string {
+	names := make([]string, 0, len(object))
+	for name := range object {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// equal compares JSON values at every depth, without the reflection that takes
+// more time than the rest of a write.
+func equal(a, b any) bool {
+	switch a := a.(type) {
+	case map[string]any:
+		b, ok := b.(map[string]any)
+		return ok && maps.EqualFunc(a, b, equal)
+	case []any:
+		b, ok := b.([]any)
+		return ok && slices.EqualFunc(a, b, equal)
+	}
+	return a == b // whatever b is: of unlike types, nothing is compared
 }
 
 // clone copies a JSON value at every depth.

@@ -39,13 +39,16 @@ type attribute struct {
 	// byValue says that two values of a multi-valued attribute are the same
 	// when their value sub-attributes are, whatever else they hold.
 	byValue bool
-	sub     []*attribute
+	// refers are the resource types that a URI in a "$ref" leads to; none for
+	// what is no reference.
+	refers []string
+	sub    []*attribute
 }
 
 // schema is a named set of attributes.
 type schema struct {
-	urn        string
-	attributes []*attribute
+	urn, name, description string
+	attributes             []*attribute
 }
 
 // resourceType is a kind of resource (RFC 7643 section 6).
@@ -55,13 +58,15 @@ type resourceType struct {
 	core       *schema
 	extensions []*schema
 	unique     string // the attribute that no two resources may share
-	echoPatch  bool   // PATCH answers with the resource
+	// indexes are the attributes by which clients find resources: unique,
+	// and others that hold text.
+	indexes   []string
+	echoPatch bool // PATCH answers with the resource
 }
 
-// attributesOf is attributes plus those that every resource has (RFC 7643
-// section 3.1).
-func attributesOf(attributes ...*attribute) []*attribute {
-	return append([]*attribute{
+// commonAttributes are those that every resource has (RFC 7643 section 3.1).
+func commonAttributes() []*attribute {
+	return []*attribute{
 		{name: "schemas", multi: true, access: readOnly},
 		{name: "id", access: readOnly, caseExact: true},
 		{name: "externalId", caseExact: true},
@@ -71,7 +76,12 @@ func attributesOf(attributes ...*attribute) []*attribute {
 			{name: "lastModified", dataType: typeDateTime},
 			{name: "location", caseExact: true},
 		}},
-	}, attributes...)
+	}
+}
+
+// attributesOf is attributes plus the common ones.
+func attributesOf(attributes ...*attribute) []*attribute {
+	return append(commonAttributes(), attributes...)
 }
 
 // texts makes single-valued string attributes that compare without regard to
@@ -95,8 +105,9 @@ var userType = &resourceType{
 	name:      "User",
 	endpoint:  "Users",
 	unique:    "userName",
+	indexes:   []string{"userName", "externalId", "displayName", "emails.value"},
 	echoPatch: true,
-	core: &schema{urn: userURN, attributes: attributesOf(append(
+	core: &schema{urn: userURN, name: "User", description: "User Account", attributes: attributesOf(append(
 		texts("displayName", "nickName", "title", "userType", "preferredLanguage", "locale", "timezone"),
 		&attribute{name: "userName", required: true},
 		&attribute{name: "name", dataType: typeComplex, sub: texts("formatted", "familyName", "givenName",
@@ -109,12 +120,14 @@ var userType = &resourceType{
 			texts("formatted", "streetAddress", "locality", "region", "postalCode", "country", "type"),
 			&attribute{name: "primary", dataType: typeBoolean})},
 		&attribute{name: "groups", dataType: typeComplex, multi: true, access: readOnly, sub: []*attribute{
-			{name: "value", caseExact: true}, {name: "$ref", caseExact: true}, {name: "display"}, {name: "type"}}},
+			{name: "value", caseExact: true}, {name: "$ref", caseExact: true, refers: []string{"Group"}},
+			{name: "display"}, {name: "type"}}},
 	)...)},
-	extensions: []*schema{{urn: enterpriseURN, attributes: append(
+	extensions: []*schema{{urn: enterpriseURN, name: "EnterpriseUser", description: "Enterprise User", attributes: append(
 		texts("employeeNumber", "costCenter", "organization", "division", "department"),
 		&attribute{name: "manager", dataType: typeComplex, sub: []*attribute{
-			{name: "value", caseExact: true}, {name: "$ref", caseExact: true}, {name: "displayName", access: readOnly}}},
+			{name: "value", caseExact: true}, {name: "$ref", caseExact: true, refers: []string{"User"}},
+			{name: "displayName", access: readOnly}}},
 	)}},
 }
 
@@ -122,13 +135,14 @@ var groupType = &resourceType{
 	name:     "Group",
 	endpoint: "Groups",
 	unique:   "displayName",
-	core: &schema{urn: groupURN, attributes: attributesOf(
+	indexes:  []string{"displayName", "externalId"},
+	core: &schema{urn: groupURN, name: "Group", description: "Group", attributes: attributesOf(
 		// Required by the text of RFC 7643 section 4.2, though not by the
 		// schema in section 8.7.1.
 		&attribute{name: "displayName", required: true},
 		&attribute{name: "members", dataType: typeComplex, multi: true, byValue: true, sub: []*attribute{
 			{name: "value", caseExact: true, required: true, access: immutable},
-			{name: "$ref", caseExact: true, access: immutable},
+			{name: "$ref", caseExact: true, access: immutable, refers: []string{"User", "Group"}},
 			{name: "type", access: immutable},
 			{name: "display", access: readOnly}}},
 	)},

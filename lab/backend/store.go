@@ -3,9 +3,7 @@ package backend
 import (
 	"crypto/rand"
 	"fmt"
-	"maps"
 	"net/http"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -14,13 +12,15 @@ import (
 
 // record is one stored resource.
 type record struct {
-	kind *resourceType
-	id   string
-	// own is the resource in canonical form without what the server adds. A
-	// map, once stored here, is never changed: a write puts another one in
-	// its place, which is what makes PATCH atomic.
+	kind   *resourceType
+	id     string
+	number uint64 // counts up with every creation
+	// own is the resource in canonical form without members and what the
+	// server adds. A map, once stored here, is never changed: a write puts
+	// another one in its place, which is what makes PATCH atomic.
 	own               map[string]any
-	members           map[string]bool // ids in own["members"]
+	members           []*membership // of a group, in the order of joining
+	groups            []*membership // in the order of the groups' creation
 	created, modified time.Time
 }
 
@@ -29,19 +29,35 @@ type record struct {
 type store struct {
 	base string // of locations
 
-	mu    sync.RWMutex
-	byID  map[string]*record
-	order map[*resourceType][]*record          // by creation
-	names map[*resourceType]map[string]*record // by folded unique attribute
+	mu      sync.RWMutex
+	numbers uint64 // given out so far
+	byID    map[string]*record
+	order   map[*resourceType][]*record // by creation
+	indexes map[*resourceType][]*index
+	// lookups are the attributes by whose text resources are found without a
+	// search.
+	lookups map[*attribute]func(text string) []*record
 }
 
 func newStore(base string) *store {
 	s := &store{base: base, byID: map[string]*record{}, order: map[*resourceType][]*record{},
-		names: map[*resourceType]map[string]*record{}}
+		indexes: map[*resourceType][]*index{}, lookups: map[*attribute]func(string) []*record{}}
 	for _, kind := range resourceTypes {
-		s.names[kind] = map[string]*record{}
+		s.lookups[find(kind.core.attributes, "id")] = s.withID
+		for _, name := range kind.indexes {
+			ix := newIndex(kind, name)
+			s.indexes[kind] = append(s.indexes[kind], ix)
+			s.lookups[ix.attr] = ix.find
+		}
 	}
+	s.lookups[find(find(groupType.core.attributes, "members").sub, "value")] = s.withMember
 	return s
+}
+
+// next returns a number larger than all before.
+func (s *store) next() uint64 {
+	s.numbers++
+	return s.numbers
 }
 
 // size returns the number of resources of one kind.
@@ -51,62 +67,69 @@ func (s *store) size(kind *resourceType) int {
 	return len(s.order[kind])
 }
 
-// get returns the representation of one resource.
-func (s *store) get(kind *resourceType, id string) (map[string]any, error) {
+// get returns view's part of one resource.
+func (s *store) get(kind *resourceType, id string, view projection) (map[string]any, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	r, err := s.find(kind, id)
 	if err != nil {
 		return nil, err
 	}
-	return s.represent(r), nil
+	return s.shownAs(r, view), nil
 }
 
-// list returns the representations that match, in the order of creation.
-func (s *store) list(kind *resourceType, match predicate) []map[string]any {
+// list returns view's part of up to count resources that match, in the order
+// of creation, without the first skip ones, and how many match in all.
+func (s *store) list(kind *resourceType, q query, view projection, skip, count int) ([]any, int) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	var docs []map[string]any
-	for _, r := range s.order[kind] {
-		if doc := s.represent(r); match(doc) {
-			docs = append(docs, doc)
-		}
+	found := s.matching(kind, q)
+	skip = min(skip, len(found))
+	page := found[skip:min(skip+count, len(found))]
+	docs := make([]any, len(page)) // never null, which Entra cannot read
+	for i, r := range page {
+		docs[i] = s.shownAs(r, view)
 	}
-	return docs
+	return docs, len(found)
 }
 
-// create stores a new resource and returns its representation.
-func (s *store) create(kind *resourceType, own map[string]any) (map[string]any, error) {
+// create stores a new resource and returns view's part of it.
+func (s *store) create(kind *resourceType, own map[string]any, view projection) (map[string]any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := &record{kind: kind, id: newID()}
+	r := &record{kind: kind, id: newID(), number: s.next()}
 	if err := s.put(r, own); err != nil {
 		return nil, err
 	}
 	r.created = r.modified
 	s.byID[r.id] = r
 	s.order[kind] = append(s.order[kind], r)
-	return s.represent(r), nil
+	return s.shownAs(r, view), nil
 }
 
-// update puts what change makes of the representation of a resource, which it
-// may keep but not alter, in its place. If change or the store refuses, the
+// update puts what change makes of a resource in its place and returns view's
+// part of it. change gets the resource without what the server adds, a roll
+// for its members, and must not alter it. If change or the store refuses, the
 // resource stays as it was.
-func (s *store) update(kind *resourceType, id string, change func(map[string]any) (map[string]any, error)) (map[string]any, error) {
+func (s *store) update(kind *resourceType, id string, view projection, change func(map[string]any) (map[string]any, error)) (map[string]any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r, err := s.find(kind, id)
 	if err != nil {
 		return nil, err
 	}
-	own, err := change(s.represent(r))
+	current := r.own
+	if len(r.members) > 0 {
+		current = with(current, "members", &roll{store: s, group: r, changes: map[string]bool{}})
+	}
+	own, err := change(current)
 	if err != nil {
 		return nil, err
 	}
 	if err := s.put(r, own); err != nil {
 		return nil, err
 	}
-	return s.represent(r), nil
+	return s.shownAs(r, view), nil
 }
 
 // remove deletes a resource and takes it out of every group.
@@ -117,23 +140,37 @@ func (s *store) remove(kind *resourceType, id string) error {
 	if err != nil {
 		return err
 	}
-	delete(s.byID, id)
-	delete(s.names[kind], r.name())
-	s.order[kind] = slices.DeleteFunc(s.order[kind], func(have *record) bool { return have == r })
-	for _, group := range s.order[groupType] {
-		if !group.members[id] {
-			continue
-		}
-		left := slices.DeleteFunc(slices.Clone(listOf(group.own["members"])),
-			func(member any) bool { return objectOf(member)["value"] == id })
-		own := maps.Clone(group.own)
-		if own["members"] = left; len(left) == 0 {
-			delete(own, "members")
-		}
-		group.own, group.members, group.modified = own, maps.Clone(group.members), time.Now()
-		delete(group.members, id)
-	}
+	s.drop(r)
 	return nil
+}
+
+// removeNamed removes the resource with a value of the unique attribute, and
+// reports whether there was one.
+func (s *store) removeNamed(kind *resourceType, name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found := s.named(kind, name)
+	for _, r := range found {
+		s.drop(r)
+	}
+	return len(found) > 0
+}
+
+// drop is remove for a record.
+func (s *store) drop(r *record) {
+	now := time.Now()
+	for _, m := range slices.Backward(slices.Clone(r.groups)) {
+		m.group.modified = now
+		m.end()
+	}
+	for _, m := range slices.Backward(slices.Clone(r.members)) {
+		m.end()
+	}
+	for _, ix := range s.indexes[r.kind] {
+		ix.remove(r)
+	}
+	delete(s.byID, r.id)
+	s.order[r.kind] = deleted(s.order[r.kind], r, byCreation)
 }
 
 // find returns a record of one kind, or a 404.
@@ -145,57 +182,46 @@ func (s *store) find(kind *resourceType, id string) (*record, error) {
 	return r, nil
 }
 
-// put makes own the content of r, if nothing in the store speaks against it.
+// named returns the record with a value of the unique attribute, if there is
+// one.
+func (s *store) named(kind *resourceType, name string) []*record {
+	return s.lookups[find(kind.core.attributes, kind.unique)](name)
+}
+
+// put makes own, which it keeps, the content of r, if nothing in the store
+// speaks against it.
 func (s *store) put(r *record, own map[string]any) error {
-	name := fold(textOf(own[r.kind.unique]))
-	if holder := s.names[r.kind][name]; holder != nil && holder != r {
-		return &scimError{status: http.StatusConflict, scimType: uniqueness,
-			detail: fmt.Sprintf("the %s is taken", r.kind.unique)}
+	for _, holder := range s.named(r.kind, textOf(own[r.kind.unique])) {
+		if holder != r {
+			return &scimError{status: http.StatusConflict, scimType: uniqueness,
+				detail: fmt.Sprintf("the %s is taken", r.kind.unique)}
+		}
 	}
-	own, members, err := s.withMembers(own)
+	change, err := s.turnover(r, own["members"])
 	if err != nil {
 		return err
 	}
+	delete(own, "members")
 	// RFC 7644 section 3.5.2.1: what changes nothing does not touch the
 	// modification time.
-	if reflect.DeepEqual(r.own, own) {
+	same := r.own != nil && equal(r.own, own)
+	if same && len(change.leave)+len(change.join) == 0 {
 		return nil
 	}
-	delete(s.names[r.kind], r.name())
-	r.own, r.members, r.modified = own, members, time.Now()
-	s.names[r.kind][name] = r
+	r.modified = time.Now()
+	s.turnOver(r, change)
+	if same {
+		return nil
+	}
+	for _, ix := range s.indexes[r.kind] {
+		ix.remove(r)
+	}
+	r.own = own
+	for _, ix := range s.indexes[r.kind] {
+		ix.add(r)
+	}
 	return nil
 }
-
-// withMembers returns own with $ref and type filled in for every member, and
-// the set of members. Members must exist (RFC 7643 section 4.2).
-func (s *store) withMembers(own map[string]any) (map[string]any, map[string]bool, error) {
-	list := listOf(own["members"])
-	if len(list) == 0 {
-		return own, nil, nil
-	}
-	resolved, ids := make([]any, 0, len(list)), make(map[string]bool, len(list))
-	for _, item := range list {
-		member := objectOf(item)
-		id := textOf(member["value"])
-		r, ok := s.byID[id]
-		if !ok {
-			return nil, nil, refuse(invalidValue, "members: there is no user or group %q", id)
-		}
-		if given, ok := member["type"]; ok && !strings.EqualFold(textOf(given), r.kind.name) {
-			return nil, nil, refuse(invalidValue, "members: %q is a %s", id, r.kind.name)
-		}
-		ids[id] = true
-		resolved = append(resolved, map[string]any{
-			"value": id, "$ref": s.locate(r.kind, id), "type": r.kind.name})
-	}
-	own = maps.Clone(own)
-	own["members"] = resolved
-	return own, ids, nil
-}
-
-// name is the folded value of the attribute that is unique.
-func (r *record) name() string { return fold(textOf(r.own[r.kind.unique])) }
 
 // locate returns the URI of a resource (RFC 7643 section 3.1, meta.location).
 func (s *store) locate(kind *resourceType, id string) string {

@@ -1,9 +1,6 @@
 package backend
 
-import (
-	"maps"
-	"slices"
-)
+import "slices"
 
 // applySub applies an operation to a sub-attribute of a complex attribute
 // with a single value.
@@ -45,7 +42,7 @@ func mergeSub(verb string, attr *attribute, target, object map[string]any) error
 	if err := checkRepeated(object); err != nil {
 		return err
 	}
-	for _, name := range slices.Sorted(maps.Keys(object)) {
+	for _, name := range namesOf(object) {
 		sub := find(attr.sub, name)
 		if sub == nil {
 			return refuse(invalidSyntax, "%s has no sub-attribute %q", attr.name, name)
@@ -72,25 +69,29 @@ func mergeSub(verb string, attr *attribute, target, object map[string]any) error
 
 // applyValues adds values to a multi-valued attribute, or replaces them all.
 func applyValues(o patchOperation, attr *attribute, container map[string]any) error {
-	list, ok := o.value.([]any)
-	if !ok && o.verb == "add" {
-		// RFC 7644 section 3.5.2.1: "a new value is added".
-		list, ok = []any{o.value}, true
-	}
-	if !ok {
-		return refuse(invalidValue, "%s must be an array", attr.name)
-	}
-	elements, err := attr.canonicalElements(list)
-	if err != nil {
-		return err
-	}
 	var have []any
 	if o.verb == "add" {
 		have = listOf(container[attr.name])
+	} else if _, ok := o.value.([]any); !ok {
+		return refuse(invalidValue, "%s must be an array", attr.name)
+	}
+	elements, err := attr.added(o.value)
+	if err != nil {
+		return err
 	}
 	all := attr.union(have, elements)
 	container[attr.name] = all
 	return attr.promote(all, func(i int) bool { return i >= len(have) })
+}
+
+// added checks the values that an add brings, or the one: RFC 7644 section
+// 3.5.2.1, "a new value is added".
+func (a *attribute) added(value any) ([]any, error) {
+	list, ok := value.([]any)
+	if !ok {
+		list = []any{value}
+	}
+	return a.canonicalElements(list)
 }
 
 // applyFiltered applies an operation to the values that match a filter, or to

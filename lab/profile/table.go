@@ -1,0 +1,200 @@
+package profile
+
+import "example.com/entra-scim-proxy/lab/backend"
+
+// enterprise is the extension of RFC 7643 section 4.3.
+const enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+
+// addressTargets, phoneTargets and enterpriseTargets are targets of Entra's
+// default mapping: MicrosoftDocs/entra-docs,
+// use-scim-to-provision-users-and-groups.md, in the order of the document.
+var (
+	addressTargets = []string{
+		`addresses[type eq "work"].formatted`, `addresses[type eq "work"].streetAddress`,
+		`addresses[type eq "work"].locality`, `addresses[type eq "work"].region`,
+		`addresses[type eq "work"].postalCode`, `addresses[type eq "work"].country`,
+	}
+	phoneTargets = []string{
+		`phoneNumbers[type eq "work"].value`, `phoneNumbers[type eq "mobile"].value`, `phoneNumbers[type eq "fax"].value`,
+	}
+	enterpriseTargets = []string{enterprise + ":employeeNumber", enterprise + ":department", enterprise + ":manager"}
+)
+
+// normalizeAll is the setting that the README recommends.
+func normalizeAll() map[string]string { return map[string]string{"NORMALIZE": "all"} }
+
+// normalizeStrict is for a service that does what RFC 7644 section 3.5.2.3 says
+// of a replace whose filter matches nothing, and so refuses what Entra sends
+// (github.com/Captain-P-Goldfish/SCIM-SDK#416).
+func normalizeStrict() map[string]string { return map[string]string{"NORMALIZE": "all,missing-target"} }
+
+// strict is a service that does what RFC 7643 and RFC 7644 say and no more;
+// scimmy (github.com/scimmyjs/scimmy) is the nearest in the field.
+func strict() Profile {
+	return Profile{
+		Name:        "strict",
+		Summary:     "RFC 7643 and RFC 7644 to the letter; refuses both dialects of Entra",
+		Backend:     backend.Options{BasePath: "/rest/scim/v2"},
+		Certificate: PrivateCA,
+		Entra:       Entra{Flag: true, Scope: UsersAndGroups, GroupRename: true},
+		Proxy:       normalizeStrict(),
+	}
+}
+
+// lenient is a service that was made to work with Entra without a proxy.
+func lenient() Profile {
+	return Profile{
+		Name:        "lenient",
+		Summary:     "takes what Entra sends as it comes, in both dialects",
+		Backend:     backend.Options{BasePath: "/scim", Lenient: true},
+		Certificate: PrivateCA,
+		Entra:       Entra{Scope: UsersAndGroups, GroupRename: true},
+		Proxy:       map[string]string{"NORMALIZE": "none"},
+	}
+}
+
+// confluence is a case that administrators bring to StackOverflow: they delete
+// a user in the product, and Entra creates the user again only after it has
+// seen a 404 and then a filter that finds nobody.
+func confluence() Profile {
+	return Profile{
+		Name:        "confluence",
+		Summary:     "Confluence behind a context path; people are deleted by hand and come back",
+		Backend:     backend.Options{BasePath: "/confluence/rest/scim/v2", Audit: 1000},
+		Certificate: PrivateCA,
+		Entra:       Entra{Flag: true, Scope: UsersAndGroups, GroupRename: true},
+		Proxy:       normalizeStrict(),
+		Unverified: []string{
+			"the base path: it depends on the app that adds SCIM",
+			"that it is as strict as the RFCs",
+		},
+	}
+}
+
+// guard is Atlassian Guard, formerly Access: MicrosoftDocs/entra-docs,
+// saas-apps/atlassian-cloud-provisioning-tutorial.md, and for the mapping
+// https://support.atlassian.com/provisioning-users/docs/limitations-of-azure-ad-for-nested-groups.
+func guard() Profile {
+	dropped := append([]string{"name.formatted", `phoneNumbers[type eq "fax"].value`}, addressTargets...)
+	return Profile{
+		Name:    "guard",
+		Summary: "Atlassian Guard: a public certificate, no renaming of groups, accounts of earlier sign-ins are adopted",
+		Backend: backend.Options{
+			BasePath: "/scim/directory/3f1c2b90-0c1d-4a52-9a3e-2d7f3b6c8e11",
+			Lenient:  true,
+			Habits:   []backend.Habit{backend.NoGroupRename, backend.NoEmailFilter, backend.AdoptByEmail, backend.BooleanActive},
+		},
+		Certificate: PublicCA,
+		Entra: Entra{
+			Flag:    true,
+			Scope:   UsersAndGroups,
+			Dropped: append(dropped, enterprise+":employeeNumber", enterprise+":manager"),
+		},
+		Proxy: normalizeAll(),
+		Unverified: []string{
+			"the status of a refused renaming",
+			"that a linked account keeps its id; that a POST gets 201 and not 409 (habit " + string(backend.ConflictByEmail) + ")",
+			"that it takes Entra's shapes other than a string for active",
+		},
+	}
+}
+
+// userSync is User & Group Sync by resolution for Jira and Confluence Data
+// Center: https://wiki.resolution.de/doc/usersync/latest.
+func userSync() Profile {
+	return Profile{
+		Name:    "user-sync",
+		Summary: "User & Group Sync by resolution in Jira: its own lists of groups, deletes disable",
+		Backend: backend.Options{
+			BasePath: "/jira/rest/usersync/2.0/connector%20entra/scim/v2",
+			Lenient:  true,
+			Habits:   []backend.Habit{backend.DisableOnDelete, backend.AdoptByName},
+			Audit:    1000, // its synchronization log
+			GroupLists: backend.GroupLists{
+				OnlyAssign:  `jira-.*|confluence-.*`,
+				NeverAssign: `.*-administrators`,
+				NeverRemove: `jira-core-.*`,
+			},
+		},
+		Certificate: PrivateCA,
+		Entra:       Entra{Scope: UsersAndGroups, GroupRename: true},
+		Proxy:       normalizeAll(),
+		Unverified: []string{
+			"the base path, which the connector's settings show",
+			"what SCIM answers for a group that the lists leave out",
+			"that it takes Entra's shapes as they come",
+		},
+	}
+}
+
+// odj is the ODJ of Schwarz IT, who put a proxy in an Azure Function in front of
+// it themselves: Entra knows few authorities, users only come with a group in
+// scope, and nobody needs the group.
+func odj() Profile {
+	return Profile{
+		Name:    "odj",
+		Summary: "Schwarz IT's ODJ: an internal CA, one group in scope, groups are accepted and forgotten",
+		Backend: backend.Options{
+			BasePath: "/scim/v2",
+			Lenient:  true,
+			Habits:   []backend.Habit{backend.ForgetGroups, backend.BooleanActive},
+		},
+		Certificate: PrivateCA,
+		Entra:       Entra{Flag: true, Scope: OneGroup, GroupRename: true},
+		// The flag makes active a boolean, but not for on-demand provisioning.
+		Proxy: map[string]string{"NORMALIZE": "active"},
+		Unverified: []string{
+			"the base path",
+			"that the service has /Groups of its own: if it has not, the proxy of today does not help",
+			"that it takes Entra's shapes other than a string for active",
+		},
+	}
+}
+
+// luxPlugins is SCIM for Jira, Confluence and Bitbucket by LuxPlugins:
+// wiki-luxplugins.atlassian.net, pages 1843101697 and 1848836121.
+func luxPlugins() Profile {
+	dropped := append([]string{"title", "preferredLanguage"}, addressTargets...)
+	dropped = append(append(dropped, phoneTargets...), enterpriseTargets...)
+	return Profile{
+		Name:    "luxplugins",
+		Summary: "LuxPlugins in Jira: bearer or Basic, an audit log, attributes it does not know are refused",
+		Backend: backend.Options{
+			BasePath:    "/jira/rest/user-provisioning/1.0/scim/v2",
+			Basic:       backend.BasicAuth{User: "scim", Password: "lab-password"},
+			Lenient:     true,
+			Habits:      []backend.Habit{backend.AdoptByName},
+			Unsupported: []string{"title", "preferredLanguage", "addresses", "phoneNumbers", "roles", enterprise},
+			Audit:       1000,
+		},
+		Certificate: PrivateCA,
+		Entra:       Entra{Scope: UsersAndGroups, Dropped: dropped, GroupRename: true},
+		Proxy:       normalizeAll(),
+		Unverified: []string{
+			"which attributes are not supported, and that they are refused; here it has those of a Jira directory",
+			"that it takes Entra's shapes as they come",
+		},
+	}
+}
+
+// kantega is Kantega SSO Enterprise: kantega-sso.atlassian.net, pages 1868369
+// (the port 5501), 1868089 (Entra) and 1633648642 (settings).
+func kantega() Profile {
+	return Profile{
+		Name:    "kantega",
+		Summary: "Kantega SSO Enterprise: plain HTTP on a port of its own, meant for a proxy in front",
+		Backend: backend.Options{
+			BasePath: "/plugins/servlet/no.kantega.saml/scim/v2",
+			Basic:    backend.BasicAuth{User: "scim", Password: "lab-password"},
+			Lenient:  true,
+			Habits:   []backend.Habit{backend.AdoptByName},
+		},
+		Certificate: PlainHTTP,
+		Entra:       Entra{Scope: UsersAndGroups, GroupRename: true},
+		Proxy:       map[string]string{"NORMALIZE": "all", "BACKEND_ALLOW_HTTP": "true"},
+		Unverified: []string{
+			"the base path",
+			"that it takes Entra's shapes as they come",
+		},
+	}
+}
