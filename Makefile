@@ -4,27 +4,39 @@ GO ?= go
 TOOL = $(GO) tool -modfile=.tools/go.mod
 SCRIPTS = .ci/run $(shell find . -name '*.sh' -not -path './.git/*' -not -path './build/*')
 
-# PORT, ONCE, NORMALIZE and VAULT are for recipes to spell out as flags; in the
-# environment they would reach the handler, which reads two of them.
-unexport PORT ONCE NORMALIZE VAULT
+# These are for recipes to spell out as flags; in the environment they would
+# reach the handler, which reads two of them.
+unexport PORT ONCE NORMALIZE VAULT PROFILE
 port = $(if $(PORT),--port $(PORT))
 normalize = $(if $(NORMALIZE),--normalize $(NORMALIZE))
 once = $(if $(filter-out 0,$(ONCE)),--once)
 vault = $(if $(filter-out 0,$(VAULT)),--vault)
+profile = $(if $(PROFILE),--profile $(PROFILE))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench package start clean handler need-go need-func
+.PHONY: help run test e2e check bench package start clean handler app need-go need-func
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-run: handler ## Entra, the proxy and a SCIM backend on this machine; ONCE=1 exits after the calls, PORT=N replaces 7071, NORMALIZE=none shows what fails without the rules, VAULT=1 adds a Key Vault and a rotation
-	CGO_ENABLED=0 $(GO) run ./lab run --handler bin/handler $(once) $(port) $(normalize) $(vault)
+run: app ## Entra, the proxy and a SCIM backend on this machine, and a window onto them; ONCE=1 exits after the calls, PORT=N replaces 7071, PROFILE=guard is another backend, NORMALIZE=none shows what fails without the rules, VAULT=1 adds a rotation
+	CGO_ENABLED=0 $(GO) run ./lab run --app bin/app $(once) $(port) $(profile) $(normalize) $(vault)
 
 test: need-go ## vet, staticcheck, and all tests with the race detector
 	$(GO) vet ./...
 	$(TOOL) staticcheck ./...
 	$(GO) test -race -shuffle=on ./...
+
+# On a machine that cannot run what Azure runs, it is the same built for here.
+ifeq ($(shell uname -sm),Linux x86_64)
+e2e_app = dist
+e2e: package
+else
+e2e_app = bin/app
+e2e: app
+endif
+e2e: ## the package under the Functions host, between Entra and every backend of the field, in both dialects; E2E_SCALE=1 adds a company of 10,000
+	E2E_APP=$(CURDIR)/$(e2e_app) $(GO) test -count=1 ./lab/e2e
 
 # gofmt -l lists files and exits 0, hence the test for an empty list.
 check: need-go ## formatting, go fix, go mod tidy, lint, shellcheck: what CI asks for besides the tests
@@ -57,6 +69,12 @@ clean: ## remove what was built; local settings in build/ stay
 # the same way, or half the standard library would be compiled twice.
 handler: need-go
 	CGO_ENABLED=0 $(GO) build -buildvcs=false -o bin/handler ./handler
+
+# bin/app: what dist/ holds, built for this machine.
+app: handler
+	@mkdir -p bin/app/scim
+	cp bin/handler host.json bin/app/
+	cp function.json bin/app/scim/
 
 # go version, not go env: in this module an older go refuses `go env` with
 # words of its own.

@@ -94,3 +94,17 @@ func runBenchBackend(ctx context.Context, args []string, std stdio) error {
 	}
 	return bench.Backend(ctx, std.in, std.out)
 }
+
+// checkHandler says what to do when there is no binary.
+func checkHandler(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return fmt.Errorf("there is no proxy binary at %q; \"make handler\" builds it, or run: go build -o %s ./handler", path, path)
+	case err != nil:
+		return fmt.Errorf("look for the proxy binary: %w", err)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("the proxy binary %q is not a file", path)
+	}
+	return nil
+}

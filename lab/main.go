@@ -1,6 +1,6 @@
 // Command lab runs everything that stands in for the outside world around the
-// proxy: Entra, a SCIM backend, a private certificate authority and a key vault.
-// It is never shipped.
+// proxy: Entra, SCIM backends of the field, a private certificate authority, a
+// key vault, the Functions host, and a window onto all of it. It is never shipped.
 package main
 
 import (
@@ -32,8 +32,8 @@ type command struct {
 
 func commands() []command {
 	return []command{
-		{"run", "start backend and proxy, play Entra's calls, keep serving", runLab},
-		{"backend", "serve the SCIM backend over TLS, configured on standard input", runBackend},
+		{"run", "start a backend and the proxy, play Entra's calls, keep serving", runLab},
+		{"cycle", "tell whether Entra will provision against a SCIM endpoint", runCycle},
 		{"bench", "measure the proxy next to a plain ReverseProxy", runBench},
 		{bench.PlainCommand, "serve that plain ReverseProxy", runPlain},
 		{bench.BackendCommand, "serve the bench's backend, configured on standard input", runBenchBackend},
@@ -47,6 +47,9 @@ func main() {
 	// Everything that would end us without ending the children, which a
 	// terminal's signals do not reach; SIGPIPE comes from a reader that left.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	// A second Ctrl-C ends even what cleans up. A terminal that is closed sends
+	// SIGHUP twice, and a pipe that nobody reads SIGPIPE for each line.
+	context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt, syscall.SIGTERM) })
 	code := dispatch(ctx, os.Args[1:], stdio{in: os.Stdin, out: os.Stdout, err: os.Stderr})
 	stop()
 	os.Exit(code)

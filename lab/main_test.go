@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,13 +12,8 @@ import (
 	"testing"
 )
 
-// TestMain lets the test binary be the program that the lab starts besides the
-// proxy: itself.
+// TestMain removes what was built.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "backend" {
-		main()
-		return
-	}
 	code := m.Run()
 	if err := os.RemoveAll(builtIn); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -25,32 +21,44 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// builtIn is the directory of what handler built; empty if it was not asked to.
+// builtIn is the directory of what app built; empty if it was not asked to.
 var builtIn string
 
-// build makes the real proxy, as the Makefile does.
-var build = sync.OnceValues(func() (path string, err error) {
+// build makes the folder of the packaged proxy, as the Makefile does.
+var build = sync.OnceValues(func() (dir string, err error) {
 	if builtIn, err = os.MkdirTemp("", "entra-scim-lab-test-"); err != nil {
 		return "", err
 	}
-	path = filepath.Join(builtIn, "handler")
-	command := exec.Command("go", "build", "-buildvcs=false", "-o", path, "../handler")
+	for to, from := range map[string]string{"host.json": "host.json", "scim/function.json": "function.json"} {
+		content, err := os.ReadFile(filepath.Join("..", from))
+		if err != nil {
+			return "", err
+		}
+		to = filepath.Join(builtIn, filepath.FromSlash(to))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(to), 0o700), os.WriteFile(to, content, 0o600)); err != nil {
+			return "", err
+		}
+	}
+	command := exec.Command("go", "build", "-buildvcs=false", "-o", filepath.Join(builtIn, "handler"), "../handler")
 	command.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if output, err := command.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, output)
 	}
-	return path, nil
+	return builtIn, nil
 })
 
-// handler is the path of the real proxy's binary. Call it before emptyTemp.
-func handler(t *testing.T) string {
+// app is the folder of the packaged proxy. Call it before emptyTemp.
+func app(t *testing.T) string {
 	t.Helper()
-	path, err := build()
+	dir, err := build()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return path
+	return dir
 }
+
+// handler is the path of the proxy's binary.
+func handler(t *testing.T) string { return filepath.Join(app(t), "handler") }
 
 func TestDispatch(t *testing.T) {
 	for _, test := range []struct {
@@ -60,11 +68,15 @@ func TestDispatch(t *testing.T) {
 	}{
 		{nil, 2, "usage: go run ./lab SUBCOMMAND"},
 		{[]string{"dance"}, 2, `lab: unknown subcommand "dance"`},
-		{[]string{"run"}, 2, "lab run: --handler is required"},
+		{[]string{"run"}, 2, "lab run: --app is required"},
+		{[]string{"run", "--app", "x", "--profile", "dance"}, 2, `lab run: --profile is "dance", want one of strict, `},
 		{[]string{"run", "--color"}, 2, "flag provided but not defined"},
-		{[]string{"run", "--handler", "x", "y"}, 2, `lab run: unexpected argument "y"`},
+		{[]string{"run", "--app", "x", "y"}, 2, `lab run: unexpected argument "y"`},
 		{[]string{"run", "-h"}, 0, "-keep-log"},
-		{[]string{"backend"}, 1, "lab backend: read the configuration from standard input: EOF\n"},
+		{[]string{"cycle"}, 2, "lab cycle: --url is required"},
+		{[]string{"cycle", "--url", "http://127.0.0.1:1/"}, 2, "lab cycle: --token is required"},
+		{[]string{"cycle", "--url", "http://127.0.0.1:1/", "--token", "x", "--users", "0"}, 2, "lab cycle: --users is at least 1"},
+		{[]string{"cycle", "--url", "http://127.0.0.1:1/", "--token", "x", "--dialect", "slang"}, 2, `the dialect is "slang", want default or compliant`},
 		{[]string{"bench"}, 2, "lab bench: --handler is required"},
 		{[]string{"bench", "--handler", "x", "--calls", "0"}, 2, "lab bench: --calls, --connections and --rounds are at least 1"},
 		{[]string{"plain"}, 1, "lab plain: "},

@@ -10,9 +10,10 @@ import (
 
 	"example.com/entra-scim-proxy/lab/backend"
 	"example.com/entra-scim-proxy/lab/entra"
+	"example.com/entra-scim-proxy/lab/stand"
 )
 
-// The people and the group of a cycle.
+// The people and the group of a lifecycle.
 const (
 	analyst  = "ada.example@contoso.com"
 	director = "grace.example@contoso.com"
@@ -67,13 +68,13 @@ func wantProvisioned(t *testing.T, s *site, calls map[string]entra.Call) {
 	}
 }
 
-func TestWholeCycleWithAllRules(t *testing.T) {
-	s := newSite(t, "all", strict)
+func TestWholeLifeWithAllRules(t *testing.T) {
+	s := newSite(t, "all", nil)
 	for _, url := range s.tenantURLs() {
 		s.forget()
-		wantProvisioned(t, s, s.cycle(t, entra.Options{TenantURL: url}))
+		wantProvisioned(t, s, s.life(t, entra.Options{TenantURL: url}))
 		s.forget()
-		wantProvisioned(t, s, s.cycle(t, entra.Options{TenantURL: url, MemberRefNull: true, LegacyGroupSchema: true, AppRoles: true}))
+		wantProvisioned(t, s, s.life(t, entra.Options{TenantURL: url, MemberRefNull: true, LegacyGroupSchema: true, AppRoles: true}))
 		if roles := s.then.users[analyst]["roles"]; !cmp.Equal(roles, []any{map[string]any{"value": "Auditor", "display": "Auditor of engines"}}) {
 			t.Errorf("roles: got %v", roles)
 		}
@@ -98,11 +99,11 @@ func wantFailures(t *testing.T, calls map[string]entra.Call, failures []failure)
 func TestWithoutRulesPatchesFail(t *testing.T) {
 	const user, group = "want 200 or 204, got 400: ", "want 204, got 400: "
 	const op = "op must be one of add, remove and replace"
-	s := newSite(t, "none", strict)
-	wantFailures(t, s.cycle(t, entra.Options{TenantURL: s.tenantURLs()[0], LegacyGroupSchema: true}), []failure{
+	s := newSite(t, "none", nil)
+	wantFailures(t, s.life(t, entra.Options{TenantURL: s.TenantURL(false), LegacyGroupSchema: true}), []failure{
 		{"create group", `want 201, got 400: schemas: Group has no schema "http://schemas.microsoft.com/`},
 	})
-	wantFailures(t, s.cycle(t, entra.Options{TenantURL: s.tenantURLs()[0]}), []failure{
+	wantFailures(t, s.life(t, entra.Options{TenantURL: s.TenantURL(false)}), []failure{
 		{"update user", user + op},
 		{"change phone, add others", user + op},
 		{"set manager", user + op},
@@ -110,7 +111,7 @@ func TestWithoutRulesPatchesFail(t *testing.T) {
 		{"rename group", group + op},
 		{"add two members", group + op},
 	})
-	wantFailures(t, s.cycle(t, entra.Options{TenantURL: s.tenantURLs()[1], AppRoles: true}), []failure{
+	wantFailures(t, s.life(t, entra.Options{TenantURL: s.TenantURL(true), AppRoles: true}), []failure{
 		{"update user", user + `operation 2: "name.formatted" names no attribute of `},
 		{"change phone, add others", user + `operation 3: "` + enterpriseSchema + `:employeeNumber" names no attribute of `},
 		{"set manager", user + "operation 1: manager must be an object"},
@@ -122,8 +123,8 @@ func TestWithoutRulesPatchesFail(t *testing.T) {
 // show, and the worst: a backend that reads RFC 7644 section 3.5.2.2 to the
 // letter removes everybody, and says that all is well.
 func TestWithOpCaseAloneOneRemovalEmptiesTheGroup(t *testing.T) {
-	s := newSite(t, "op-case", strict)
-	calls := s.cycle(t, entra.Options{TenantURL: s.tenantURLs()[0]})
+	s := newSite(t, "op-case", nil)
+	calls := s.life(t, entra.Options{TenantURL: s.TenantURL(false)})
 	const user = "want 200 or 204, got 400: "
 	wantFailures(t, calls, []failure{
 		{"set manager", user + "operation 1: manager must be an object"},
@@ -142,31 +143,29 @@ func TestWithOpCaseAloneOneRemovalEmptiesTheGroup(t *testing.T) {
 // Entra replaces elements that are not there, too; RFC 7644 section 3.5.2.3
 // wants 400 noTarget for that.
 func TestMissingTarget(t *testing.T) {
-	s := newSite(t, "all", strict)
+	s := newSite(t, "all", nil)
 	for i, url := range s.tenantURLs() {
-		wantFailures(t, s.cycle(t, entra.Options{TenantURL: url, ReplaceMissing: true}), []failure{{
+		wantFailures(t, s.life(t, entra.Options{TenantURL: url, ReplaceMissing: true}), []failure{{
 			"change phone, add others",
 			`want 200 or 204, got 400: operation ` + [...]string{"3", "2"}[i] + `: no value matches phoneNumbers[type eq "mobile"]`,
 		}})
 	}
-	s = newSite(t, "all,missing-target", strict)
+	s = newSite(t, "all,missing-target", nil)
 	for _, url := range s.tenantURLs() {
 		s.forget()
-		wantProvisioned(t, s, s.cycle(t, entra.Options{TenantURL: url, ReplaceMissing: true, AppRoles: true}))
+		wantProvisioned(t, s, s.life(t, entra.Options{TenantURL: url, ReplaceMissing: true, AppRoles: true}))
 	}
 }
 
 // Backends get answers wrong, too. Entra's client complains about each of these
 // until the rules for answers repair them.
 func TestFaultyBackends(t *testing.T) {
-	with := func(fault backend.Fault) func(*stand) backend.Options {
-		return func(s *stand) backend.Options {
-			return backend.Options{PublicURL: s.origin + proxyPath, Faults: []backend.Fault{fault}}
-		}
+	with := func(fault backend.Fault) adjust {
+		return func(_ *stand.Stand, o *backend.Options) { o.Faults = []backend.Fault{fault} }
 	}
 	const media = `want content type application/scim+json, got "`
 	for name, test := range map[string]struct {
-		backend  func(*stand) backend.Options
+		backend  adjust
 		failures []failure
 	}{
 		"members leaked": {with(backend.MembersLeaked), []failure{
@@ -184,19 +183,17 @@ func TestFaultyBackends(t *testing.T) {
 		"error pages":    {with(backend.ErrorPages), []failure{{"read deleted user", media + "text/html"}}},
 		"no Location":    {with(backend.NoLocation), []failure{{"create user", "there is no Location of what was created"}}},
 		"relative locations": {
-			func(*stand) backend.Options { return backend.Options{} },
+			func(_ *stand.Stand, o *backend.Options) { o.PublicURL = "" },
 			[]failure{{"create user", `the Location leads elsewhere than to the tenant URL: "` + backendPath + "/Users/"}},
 		},
 		"locations inside": {
-			func(s *stand) backend.Options {
-				return backend.Options{PublicURL: "https://" + s.backendAddress + backendPath}
-			},
+			func(s *stand.Stand, o *backend.Options) { o.PublicURL = "https://" + s.BackendAddress + o.BasePath },
 			[]failure{{"create user", `the Location leads elsewhere than to the tenant URL: "https://127.0.0.1:`}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, "all,-response", test.backend)
-			calls := s.cycle(t, entra.Options{TenantURL: s.tenantURLs()[0]})
+			calls := s.life(t, entra.Options{TenantURL: s.TenantURL(false)})
 			wantFailures(t, calls, test.failures)
 			if name == "members leaked" {
 				// One person has taken the place of all.
@@ -207,7 +204,7 @@ func TestFaultyBackends(t *testing.T) {
 			s = newSite(t, "all", test.backend)
 			for _, url := range s.tenantURLs() {
 				s.forget()
-				wantProvisioned(t, s, s.cycle(t, entra.Options{TenantURL: url}))
+				wantProvisioned(t, s, s.life(t, entra.Options{TenantURL: url}))
 			}
 		})
 	}

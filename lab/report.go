@@ -13,29 +13,30 @@ import (
 	"time"
 
 	"example.com/entra-scim-proxy/lab/entra"
+	"example.com/entra-scim-proxy/lab/stand"
 )
 
-// cycle is what came of one cycle.
-type cycle struct {
+// life is what came of one lifecycle.
+type life struct {
 	dialect string
 	calls   []entra.Call
 }
 
-// writeCycles writes one row for each step, with the outcome in every cycle,
-// and a summary. The cycles have the same steps. Below a PATCH is what was sent
+// writeLives writes one row for each step, with the outcome in every life, and a
+// summary. The lives have the same steps. Below a PATCH is what was sent
 // in each dialect, below a call that failed the reason.
-func writeCycles(w io.Writer, cycles []cycle) (failed, total int) {
+func writeLives(w io.Writer, lives []life) (failed, total int) {
 	var rows bytes.Buffer
 	var took time.Duration
 	table := tabwriter.NewWriter(&rows, 0, 0, 2, ' ', 0)
 	fmt.Fprint(table, "#\tstep\tmethod\tpath")
-	for _, c := range cycles {
+	for _, c := range lives {
 		fmt.Fprintf(table, "\t%s\tms", c.dialect)
 	}
 	fmt.Fprintln(table)
-	for i, call := range cycles[0].calls {
+	for i, call := range lives[0].calls {
 		fmt.Fprintf(table, "%d\t%s\t%s\t%s", i+1, call.Step, call.Method, shorten(call.Path))
-		for _, c := range cycles {
+		for _, c := range lives {
 			call := c.calls[i]
 			took += call.Duration
 			total++
@@ -51,7 +52,7 @@ func writeCycles(w io.Writer, cycles []cycle) (failed, total int) {
 	for i, row := range strings.Split(strings.TrimSuffix(rows.String(), "\n"), "\n") {
 		fmt.Fprintln(w, row)
 		if i > 0 {
-			writeNotes(w, cycles, i-1)
+			writeNotes(w, lives, i-1)
 		}
 	}
 	fmt.Fprintf(w, "\n%d of %d calls ended as they should, in %s ms.\n", total-failed, total, milliseconds(took))
@@ -74,8 +75,8 @@ func outcome(call entra.Call) string {
 }
 
 // writeNotes writes what stands below a step.
-func writeNotes(w io.Writer, cycles []cycle, step int) {
-	for _, c := range cycles {
+func writeNotes(w io.Writer, lives []life, step int) {
+	for _, c := range lives {
 		call := c.calls[step]
 		if call.Skipped {
 			continue // the call that it depends on has the reason
@@ -125,13 +126,20 @@ func shorten(path string) string {
 }
 
 // writePicture draws who talks to whom.
-func writePicture(w io.Writer, s *stand) {
+func writePicture(w io.Writer, s *stand.Stand) {
+	way := " --- TLS, private CA ---> "
+	switch {
+	case s.Certificates == nil:
+		way = " --- plain HTTP ---> "
+	case s.Setting("BACKEND_CA") == "":
+		way = " --- TLS, public CA ---> "
+	}
 	columns := [][2]string{
 		{"Entra simulator", "this process"},
 		{" --- http ---> ", " Entra's token "},
-		{"proxy", strings.TrimPrefix(s.origin, "http://") + proxyPath},
-		{" --- TLS, private CA ---> ", " backend's token "},
-		{"SCIM backend", backendName + " (" + s.backendAddress + ")"},
+		{"Functions host, proxy", strings.TrimPrefix(s.Origin, "http://") + stand.SCIMPath},
+		{way, " backend's token "},
+		{"SCIM backend", stand.BackendName + " (" + s.BackendAddress + ")"},
 	}
 	var rows [2]strings.Builder
 	for _, column := range columns {
@@ -144,8 +152,8 @@ func writePicture(w io.Writer, s *stand) {
 	for i := range rows {
 		fmt.Fprintf(w, "  %s\n", strings.TrimRight(rows[i].String(), " "))
 	}
-	if s.vault != nil {
-		fmt.Fprintf(w, "\n  Both tokens and the private CA: keyvault: references to https://%s (in this process).\n", vaultName)
+	if s.Vault != nil {
+		fmt.Fprintf(w, "\n  The secrets are keyvault: references to https://%s (in this process).\n", stand.VaultName)
 	}
 }
 
@@ -168,15 +176,17 @@ func writeRotation(w io.Writer, calls []entra.Call) (failed int) {
 	return failed
 }
 
-// writeServing says how to call the proxy by hand.
-func writeServing(w io.Writer, s *stand, logFile string) {
+// writeServing says where the window is, and how to call the proxy by hand.
+func writeServing(w io.Writer, s *stand.Stand, page, logFile string) {
+	fmt.Fprintf(w, "\nEvery exchange as it happens, and buttons to make some: %s\n", page)
 	fmt.Fprintf(w, `
 Serving until Ctrl-C. For the portal's form, or to try by hand:
 
   Tenant URL    %s (or without the flag)
   Secret Token  %s
-  Proxy's log   %s
-
-  curl -sS -H 'Authorization: Bearer %s' '%s/Users'
-`, s.tenantURLs()[1], s.entraToken, logFile, s.entraToken, s.origin+proxyPath)
+`, s.TenantURL(true), s.Token())
+	if logFile != "" {
+		fmt.Fprintf(w, "  Proxy's log   %s\n", logFile)
+	}
+	fmt.Fprintf(w, "\n  curl -sS -H 'Authorization: Bearer %s' '%s/Users'\n", s.Token(), s.Origin+stand.SCIMPath)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"net/http"
 	"net/url"
 	"testing"
@@ -9,6 +10,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/entra-scim-proxy/lab/entra"
+	"example.com/entra-scim-proxy/lab/profile"
+	"example.com/entra-scim-proxy/lab/stand"
+	"example.com/entra-scim-proxy/lab/vault"
 )
 
 func TestWriteRotation(t *testing.T) {
@@ -34,18 +38,44 @@ Rotation: both tokens replaced in the vault while 3 calls went through: 2 failed
 	}
 }
 
+// vaultStand is a stand with a vault, where this system can have one.
+func vaultStand(t *testing.T) *stand.Stand {
+	t.Helper()
+	strict, _ := profile.ByName("strict")
+	s, err := stand.New(t.Context(), stand.Options{App: app(t), Profile: strict, Vault: true})
+	if errors.Is(err, vault.ErrSystem) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// needVault skips a test on systems that cannot have a vault.
+func needVault(t *testing.T) {
+	t.Helper()
+	s, err := vault.Tunnel(stand.VaultName, "127.0.0.1:1")
+	if errors.Is(err, vault.ErrSystem) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+}
+
 // A rotation that was none must not look like one without failures.
 func TestRotationThatWasNone(t *testing.T) {
-	emptyTemp(t)
-	s := newVaultStand(t)
-	inProcess(t, s)
-	if err := s.checkRotation(t.Context(), s.backendToken); err == nil || err.Error() != "the backend answers 200 to its old token; want 401" {
+	s := vaultStand(t)
+	if err := checkRotation(t.Context(), s, s.BackendToken()); err == nil || err.Error() != "the backend answers 200 to its old token; want 401" {
 		t.Errorf("a backend that did not drop its token: got %v", err)
 	}
-	if err := s.checkRotation(t.Context(), "dropped"); err != nil {
+	if err := checkRotation(t.Context(), s, "dropped"); err != nil {
 		t.Errorf("one that did: got %v", err)
 	}
-	proxy, err := url.Parse(s.vault.Environment()["HTTPS_PROXY"])
+	proxy, err := url.Parse(s.Vault.Environment()["HTTPS_PROXY"])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +85,7 @@ func TestRotationThatWasNone(t *testing.T) {
 		t.Error("the way to the vault leads elsewhere, too")
 	}
 	const want = `the proxy asked HTTPS_PROXY, which is for the vault alone, for ["CONNECT scim.corp.example.com:443"]`
-	if err := s.checkRotation(t.Context(), "dropped"); err == nil || err.Error() != want {
+	if err := checkRotation(t.Context(), s, "dropped"); err == nil || err.Error() != want {
 		t.Errorf("a proxy that went astray: got %v", err)
 	}
 }

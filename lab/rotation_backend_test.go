@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"example.com/entra-scim-proxy/lab/pki"
+	"example.com/entra-scim-proxy/lab/stand"
 )
 
 const (
@@ -75,7 +76,7 @@ func newStrictBackend(t *testing.T, token string, authority *pki.Authority) *str
 
 func backendCertificate(t *testing.T, authority *pki.Authority) *tls.Certificate {
 	t.Helper()
-	certificate, err := authority.Certificate(pki.Leaf{Names: []string{backendName}})
+	certificate, err := authority.Certificate(pki.Leaf{Names: []string{stand.BackendName}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,6 +13,7 @@ import (
 	"time"
 
 	"example.com/entra-scim-proxy/lab/pki"
+	"example.com/entra-scim-proxy/lab/stand"
 	"example.com/entra-scim-proxy/lab/vault"
 )
 
@@ -105,18 +109,18 @@ type rotation struct {
 func newRotation(t *testing.T, s scale) *rotation {
 	t.Helper()
 	binary := handler(t)
-	r := &rotation{T: t, scale: s, secrets: []string{newToken(), newToken()}, began: time.Now()}
+	r := &rotation{T: t, scale: s, secrets: []string{stand.NewToken(), stand.NewToken()}, began: time.Now()}
 	authority, err := pki.New("Private Canary CA 1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	v := &vault.Vault{}
 	for name, value := range map[string]string{
-		entraTokenName: r.secrets[0], backendTokenName: r.secrets[1], backendCAName: string(authority.PEM()),
+		stand.EntraTokenName: r.secrets[0], stand.BackendTokenName: r.secrets[1], stand.BackendCAName: string(authority.PEM()),
 	} {
 		v.Set(name, vault.Secret{Value: value, Created: time.Now().Add(-time.Hour)})
 	}
-	r.vault, err = vault.Serve(v, vaultName, t.TempDir())
+	r.vault, err = vault.Serve(v, stand.VaultName, t.TempDir())
 	if errors.Is(err, vault.ErrSystem) {
 		t.Skip(err)
 	}
@@ -132,7 +136,7 @@ func newRotation(t *testing.T, s scale) *rotation {
 		t.Logf("%d calls/s instead of %d: the limit of open files allows no more", most, r.rate)
 		r.rate = most
 	}
-	r.entra = startTraffic(t, origin+proxyPath+"/Users", r.secrets[0], r.rate)
+	r.entra = startTraffic(t, origin+stand.SCIMPath+"/Users", r.secrets[0], r.rate)
 	r.rate = r.entra.rate
 	r.pass(time.Second)
 	return r
@@ -161,13 +165,13 @@ func openFiles(t *testing.T) int {
 // startProxy starts the real proxy with the real SDK and returns its origin.
 func (r *rotation) startProxy(binary string) (origin string) {
 	r.Helper()
-	port, err := checkPort(r.Context(), 0)
+	port, err := stand.FreePort(r.Context(), 0)
 	if err != nil {
 		r.Fatal(err)
 	}
 	origin = "http://127.0.0.1:" + strconv.Itoa(port)
-	settings := append(references("keyvault:"),
-		"PORT="+strconv.Itoa(port), "PUBLIC_URL="+origin, "BACKEND_URL="+r.backend.server.URL+backendPath, "BACKEND_SERVER_NAME="+backendName)
+	settings := append(stand.References("keyvault:"),
+		"PORT="+strconv.Itoa(port), "PUBLIC_URL="+origin, "BACKEND_URL="+r.backend.server.URL+backendPath, "BACKEND_SERVER_NAME="+stand.BackendName)
 	if r.refresh > 0 {
 		settings = append(settings, "SECRET_REFRESH="+r.refresh.String())
 	}
@@ -231,11 +235,11 @@ func (r *rotation) rotate(o order) {
 	r.entra.enter("tokens, " + string(o))
 	before, readsBefore := r.backend.counts(), r.vault.Counts().Reads
 	callsBefore, _ := r.entra.total()
-	inbound, outbound := newToken(), newToken()
+	inbound, outbound := stand.NewToken(), stand.NewToken()
 	r.secrets = append(r.secrets, inbound, outbound)
-	r.vault.Set(entraTokenName, vault.Secret{Value: inbound})
+	r.vault.Set(stand.EntraTokenName, vault.Secret{Value: inbound})
 
-	first := func() { r.vault.Set(backendTokenName, vault.Secret{Value: outbound}) }
+	first := func() { r.vault.Set(stand.BackendTokenName, vault.Secret{Value: outbound}) }
 	second := func() { r.backend.accept(outbound) }
 	if o == backendFirst {
 		first, second = second, first
@@ -262,7 +266,7 @@ func (r *rotation) rotate(o order) {
 
 	after, reads := r.backend.counts(), r.vault.Counts().Reads
 	r.Logf("%s: %d answers of 401 by the backend, %d and %d reads of the tokens", o, after.refused-before.refused,
-		reads[entraTokenName]-readsBefore[entraTokenName], reads[backendTokenName]-readsBefore[backendTokenName])
+		reads[stand.EntraTokenName]-readsBefore[stand.EntraTokenName], reads[stand.BackendTokenName]-readsBefore[stand.BackendTokenName])
 	if after.refused == before.refused {
 		r.Errorf("%s: the backend refused no call, so that the rotation was none", o)
 	}
@@ -271,11 +275,11 @@ func (r *rotation) rotate(o order) {
 	// come between a read and the first answer after it.
 	calls, _ := r.entra.total()
 	between := int(float64(r.rate)*r.entra.slowestNow().Seconds()) + 2
-	most := between * (reads[backendTokenName] - readsBefore[backendTokenName])
+	most := between * (reads[stand.BackendTokenName] - readsBefore[stand.BackendTokenName])
 	if o == vaultFirst && after.refused-before.refused > most {
 		r.Errorf("%s: the backend refused %d of %d calls, want %d at most", o, after.refused-before.refused, calls-callsBefore, most)
 	}
-	for _, name := range []string{entraTokenName, backendTokenName} {
+	for _, name := range []string{stand.EntraTokenName, stand.BackendTokenName} {
 		if reads[name] == readsBefore[name] {
 			r.Errorf("%s: %s was not read from the vault", o, name)
 		}
@@ -301,7 +305,7 @@ func (r *rotation) takeVaultAway() {
 func (r *rotation) awaitVault() {
 	r.Helper()
 	r.entra.enter("vault back")
-	for _, name := range []string{entraTokenName, backendTokenName, backendCAName} {
+	for _, name := range []string{stand.EntraTokenName, stand.BackendTokenName, stand.BackendCAName} {
 		r.awaitRead(name)
 	}
 	// That the last of those reads failed may have yet to be logged.
@@ -318,8 +322,8 @@ func (r *rotation) rotateCA() {
 		r.Fatal(err)
 	}
 	certificate := backendCertificate(r.T, authority)
-	reads, untrusting := r.vault.Counts().Reads[backendCAName], r.backend.untrusting.Load()
-	r.vault.Set(backendCAName, vault.Secret{Value: string(authority.PEM())})
+	reads, untrusting := r.vault.Counts().Reads[stand.BackendCAName], r.backend.untrusting.Load()
+	r.vault.Set(stand.BackendCAName, vault.Secret{Value: string(authority.PEM())})
 	r.backend.present(certificate)
 	enough := min(20, max(5, r.rate/5))
 	r.await("enough connections under the new CA", 30*time.Second, func() bool { return r.backend.counts().underNewest >= enough })
@@ -329,7 +333,41 @@ func (r *rotation) rotateCA() {
 	if r.refresh == 0 && r.backend.untrusting.Load() == untrusting {
 		r.Error("the proxy broke no handshake off, so that the new CA was known before it mattered")
 	}
-	if r.vault.Counts().Reads[backendCAName] == reads {
+	if r.vault.Counts().Reads[stand.BackendCAName] == reads {
 		r.Error("the CA was not read from the vault")
 	}
+}
+
+// awaitAnswer polls until the child answers 200, as the Functions host does.
+func awaitAnswer(ctx context.Context, c *child, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if answersOK(ctx, client, url) {
+			return nil
+		}
+		select {
+		case <-c.ended:
+			return c.death()
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the %s to answer %s: %w", c.name, url, ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
+
+func answersOK(ctx context.Context, client *http.Client, url string) bool {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return false
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return false
+	}
+	response.Body.Close()
+	return response.StatusCode == http.StatusOK
 }

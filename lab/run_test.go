@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,41 +13,22 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/entra-scim-proxy/lab/entra"
-	"example.com/entra-scim-proxy/lab/vault"
 )
 
-func TestBusyPortIsOneSentence(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	port := listener.Addr().(*net.TCPAddr).Port
-	_, err = checkPort(t.Context(), port)
-	want := fmt.Sprintf("port %d is in use on 127.0.0.1; end the program that holds it or choose another: set PORT=%d", port, other(port))
-	if err == nil || err.Error() != want {
-		t.Errorf("got %v, want %s", err, want)
-	}
-}
-
-func TestFreePortIsChosen(t *testing.T) {
-	port, err := checkPort(t.Context(), 0)
-	if err != nil || port == 0 {
-		t.Errorf("got %d, %v", port, err)
-	}
-	if _, err := checkPort(t.Context(), 70000); err == nil || !strings.HasPrefix(err.Error(), "port 70000 cannot be used on 127.0.0.1: ") {
-		t.Errorf("got %v", err)
-	}
-	if got := other(65535); got != 65534 {
-		t.Errorf("other port: got %d", got)
+func TestMissingAppIsOneSentence(t *testing.T) {
+	dir := t.TempDir()
+	var errs bytes.Buffer
+	code := dispatch(t.Context(), []string{"run", "--app", dir, "--port", "0"}, stdio{out: &errs, err: &errs})
+	if code != 1 || !strings.HasPrefix(errs.String(), "lab run: host: unusable app: ") || strings.Count(errs.String(), "\n") != 1 {
+		t.Errorf("got exit code %d and %q", code, errs.String())
 	}
 }
 
 func TestMissingHandlerIsOneSentence(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "handler")
 	var errs bytes.Buffer
-	code := dispatch(t.Context(), []string{"run", "--handler", path}, stdio{out: &errs, err: &errs})
-	want := fmt.Sprintf("lab run: there is no proxy binary at %q; \"make run\" builds it first, or run: go build -o %s ./handler\n", path, path)
+	code := dispatch(t.Context(), []string{"bench", "--handler", path}, stdio{out: &errs, err: &errs})
+	want := fmt.Sprintf("lab bench: there is no proxy binary at %q; \"make handler\" builds it, or run: go build -o %s ./handler\n", path, path)
 	if code != 1 || errs.String() != want {
 		t.Errorf("got exit code %d and %q, want %q", code, errs.String(), want)
 	}
@@ -58,7 +37,7 @@ func TestMissingHandlerIsOneSentence(t *testing.T) {
 	}
 }
 
-func TestWriteCycles(t *testing.T) {
+func TestWriteLives(t *testing.T) {
 	const id = "2819c223-7f76-453a-919d-413861904646"
 	const patch = `{"schemas":["x"],"Operations":[{"op":"Add","path":"` + enterpriseSchema + `:manager","value":"` + id + `"},{"op":"Remove","path":"title"}]}`
 	probe := entra.Call{Step: "probe", Method: http.MethodGet, Path: "/scim/Users?filter=userName+eq+%22" + id + "%22", Status: 200, Duration: time.Millisecond, OK: true}
@@ -70,7 +49,7 @@ func TestWriteCycles(t *testing.T) {
 	read := entra.Call{Step: "read", Method: http.MethodGet, Path: "/scim/Users/" + id, Status: 200, OK: true}
 	skipped := entra.Call{Step: "read", Method: http.MethodGet, Path: "/scim/Users/{user}", Skipped: true, Detail: "skipped"}
 	var got bytes.Buffer
-	failed, total := writeCycles(&got, []cycle{
+	failed, total := writeLives(&got, []life{
 		{"default", []entra.Call{probe, change, read}},
 		{"compliant", []entra.Call{silent, refused, skipped}},
 	})
@@ -90,26 +69,6 @@ func TestWriteCycles(t *testing.T) {
 	}
 }
 
-func TestWritePicture(t *testing.T) {
-	var got bytes.Buffer
-	writePicture(&got, &stand{origin: "http://127.0.0.1:7071", backendAddress: "127.0.0.1:40123"})
-	const want = `
-  Entra simulator   --- http --->   proxy                 --- TLS, private CA --->   SCIM backend
-  this process      Entra's token   127.0.0.1:7071/scim   backend's token            scim.corp.example.com (127.0.0.1:40123)
-`
-	if diff := cmp.Diff(want, got.String()); diff != "" {
-		t.Errorf("picture (-want +got):\n%s", diff)
-	}
-	got.Reset()
-	writePicture(&got, &stand{origin: "http://127.0.0.1:7071", backendAddress: "127.0.0.1:40123", vault: &vault.Server{}})
-	const below = `
-  Both tokens and the private CA: keyvault: references to https://contoso-lab.vault.azure.net (in this process).
-`
-	if diff := cmp.Diff(want+below, got.String()); diff != "" {
-		t.Errorf("picture with a vault (-want +got):\n%s", diff)
-	}
-}
-
 func TestChildEnvironment(t *testing.T) {
 	got := childEnvironment([]string{
 		"PATH=/bin", "HOME=/home/ada", "Path=C:\\", "NOTHING",
@@ -126,11 +85,12 @@ func TestChildEnvironment(t *testing.T) {
 }
 
 func TestInterruptedBeforeTheStart(t *testing.T) {
+	app(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	t.Setenv("TMPDIR", t.TempDir())
+	emptyTemp(t)
 	var out, errs bytes.Buffer
-	code := dispatch(ctx, []string{"run", "--handler", os.Args[0], "--port", "0"}, stdio{out: &out, err: &errs})
+	code := dispatch(ctx, []string{"run", "--app", app(t), "--port", "0"}, stdio{out: &out, err: &errs})
 	if code != 1 || errs.String() != "lab run: interrupted\n" {
 		t.Errorf("got exit code %d and %q", code, errs.String())
 	}

@@ -1,10 +1,7 @@
 package main
 
 import (
-	"crypto/tls"
 	"encoding/json"
-	"io"
-	"log"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -14,14 +11,16 @@ import (
 
 	"example.com/entra-scim-proxy/lab/backend"
 	"example.com/entra-scim-proxy/lab/entra"
-	"example.com/entra-scim-proxy/lab/pki"
+	"example.com/entra-scim-proxy/lab/profile"
+	"example.com/entra-scim-proxy/lab/stand"
 )
 
-// site is a stand whose backend runs in this process, where it can be looked
-// into, behind the real proxy.
+// backendPath is the base path of the strict backend.
+const backendPath = "/rest/scim/v2"
+
+// site is a stand whose backend is looked into while it serves.
 type site struct {
-	*stand
-	backend *backend.Backend
+	*stand.Stand
 
 	mu     sync.Mutex
 	then   *content // before the first resource was deleted, since forget
@@ -34,58 +33,48 @@ type content struct {
 	users, groups map[string]map[string]any // by userName or displayName
 }
 
-// newSite starts a backend with the options given, of which the stand sets
-// token and base path, and the proxy with the rules given.
-func newSite(t *testing.T, normalize string, options func(*stand) backend.Options) *site {
+// adjust changes the options of a strict backend.
+type adjust = func(*stand.Stand, *backend.Options)
+
+// newSite is a strict backend, with the options changed, behind the real proxy
+// with the rules given.
+func newSite(t *testing.T, normalize string, change adjust) *site {
 	t.Helper()
-	binary := handler(t)
-	port, err := checkPort(t.Context(), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	strict, _ := profile.ByName("strict")
 	s := new(site)
-	if s.stand, err = newStand(port, normalize, (*stand).writeSecrets); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.close() })
-	certificate, err := s.authority.Certificate(pki.Leaf{Names: []string{backendName}})
+	var err error
+	s.Stand, err = stand.New(t.Context(), stand.Options{
+		App: app(t), Profile: strict, Adjust: change, Settings: []string{"NORMALIZE=" + normalize},
+		AtBackend: func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == http.MethodDelete {
+					s.look(t)
+				}
+				next.ServeHTTP(w, r)
+				if r.Method == http.MethodPatch {
+					s.watch(t)
+				}
+			})
+		},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodDelete {
-			s.look(t)
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
 		}
-		s.backend.ServeHTTP(w, r)
-		if r.Method == http.MethodPatch {
-			s.watch(t)
-		}
-	}))
-	s.backendAddress = server.Listener.Addr().String()
-	made := options(s.stand)
-	made.Token, made.BasePath = s.backendToken, backendPath
-	if s.backend, err = backend.New(made); err != nil {
-		t.Fatal(err)
-	}
-	server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	if err := s.startProxy(t.Context(), binary, s.path("proxy.log")); err != nil {
-		t.Fatal(err)
-	}
+	})
 	return s
 }
 
-// strict is a backend that knows the proxy as its public URL.
-func strict(s *stand) backend.Options {
-	return backend.Options{PublicURL: s.origin + proxyPath}
-}
+// tenantURLs are those of the default and of the compliant dialect.
+func (s *site) tenantURLs() []string { return []string{s.TenantURL(false), s.TenantURL(true)} }
 
-// cycle plays one through the proxy.
-func (s *site) cycle(t *testing.T, options entra.Options) map[string]entra.Call {
+// life plays one through the proxy.
+func (s *site) life(t *testing.T, options entra.Options) map[string]entra.Call {
 	t.Helper()
-	options.Token = s.entraToken
+	options.Token = s.Token()
 	client, err := entra.New(options)
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +87,7 @@ func (s *site) cycle(t *testing.T, options entra.Options) map[string]entra.Call 
 	return calls
 }
 
-// forget lets the next cycle's content be taken down.
+// forget lets the next life's content be taken down.
 func (s *site) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -124,16 +113,15 @@ func (s *site) content(t *testing.T) content {
 	names := map[string]string{}
 	read := func(path, by string) map[string]map[string]any {
 		r := httptest.NewRequest(http.MethodGet, backendPath+path, nil)
-		r.Header.Set("Authorization", "Bearer "+s.backendToken)
+		r.Header.Set("Authorization", "Bearer "+s.BackendToken())
 		w := httptest.NewRecorder()
-		s.backend.Strict().ServeHTTP(w, r)
+		s.Backend().Strict().ServeHTTP(w, r)
+		text := w.Body.String()
 		for id, name := range names {
-			text := strings.ReplaceAll(w.Body.String(), id, "{"+name+"}")
-			w.Body.Reset()
-			w.Body.WriteString(text)
+			text = strings.ReplaceAll(text, id, "{"+name+"}")
 		}
 		var list struct{ Resources []map[string]any }
-		if err := json.Unmarshal(w.Body.Bytes(), &list); err != nil {
+		if err := json.Unmarshal([]byte(text), &list); err != nil {
 			t.Error(err)
 		}
 		found := map[string]map[string]any{}

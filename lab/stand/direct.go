@@ -1,4 +1,4 @@
-package main
+package stand
 
 import (
 	"context"
@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// directCall is what the proxy exists for: a call to the backend by somebody who
+// DirectCall is what the proxy exists for: a call to the backend by somebody who
 // trusts the public authorities only, as Entra does. It returns the error of
 // the handshake as text, and fails when the call ends in any other way. No
 // credential is sent.
-func directCall(ctx context.Context, address string) (string, error) {
-	target, status, err := callBackend(ctx, address, nil, "")
+func (s *Stand) DirectCall(ctx context.Context) (string, error) {
+	target, status, err := s.CallBackend(ctx, nil, "")
 	if err == nil {
 		return "", fmt.Errorf("call the backend without its private CA: want a certificate error, got %d", status)
 	}
@@ -30,12 +30,13 @@ func directCall(ctx context.Context, address string) (string, error) {
 	return fmt.Sprintf("GET %s: %v", target, err), nil
 }
 
-// callBackend lists the backend's users without the proxy, trusting the roots
-// given, nil meaning the system's. An empty token sends no credential.
-func callBackend(ctx context.Context, address string, roots *x509.CertPool, token string) (target string, status int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, startLimit)
+// CallBackend lists the backend's users without the proxy, trusting the roots
+// given, nil meaning the system's. An empty token sends no credential. It
+// returns the URL and the status of the answer.
+func (s *Stand) CallBackend(ctx context.Context, roots *x509.CertPool, token string) (target string, status int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	_, port, err := net.SplitHostPort(address)
+	_, port, err := net.SplitHostPort(s.BackendAddress)
 	if err != nil {
 		return "", 0, fmt.Errorf("read the backend's address: %w", err)
 	}
@@ -43,12 +44,12 @@ func callBackend(ctx context.Context, address string, roots *x509.CertPool, toke
 		DisableKeepAlives:   true,
 		TLSHandshakeTimeout: 5 * time.Second,
 		TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-		// The name is known to the company's own resolver only.
+		// See BackendName.
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, address)
+			return new(net.Dialer).DialContext(ctx, network, s.BackendAddress)
 		},
 	}}
-	target = "https://" + net.JoinHostPort(backendName, port) + backendPath + "/Users"
+	target = "https://" + net.JoinHostPort(BackendName, port) + s.options.Profile.Backend.BasePath + "/Users"
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
 		return "", 0, fmt.Errorf("build the direct call: %w", err)
