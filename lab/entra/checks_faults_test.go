@@ -147,6 +147,9 @@ func faultyServices() map[string]faultyService {
 		"suite: remove members from a group": {tamper: func() tamper {
 			return on(patch, group, sending(repeated(ignored(), func(r request) string { return r.RequestURI }), `"op":"Remove"`))
 		}},
+		"suite: remove members from a group #2": {tamper: func() tamper {
+			return on(patch, group, sending(repeated(say(404, "{}"), func(r request) string { return r.RequestURI + r.sent }), `"op":"Remove"`))
+		}},
 		"suite: provision a group on demand": {
 			flag: "?aadOptscim062020", tamper: fixed(on(patch, group, sending(say(400, "{}"), `"op":"Add"`))),
 		},

@@ -42,7 +42,7 @@ func newChecked(t *testing.T, between func(http.Handler) http.Handler) checked {
 	t.Cleanup(behind.Close)
 	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 16}
 	t.Cleanup(transport.CloseIdleConnections)
-	front = newProxy(t, behind.URL, server.URL, transport)
+	front = newCheckedProxy(t, behind.URL, server.URL, transport)
 	if between != nil {
 		front = between(front)
 	}
@@ -54,7 +54,7 @@ func newCheckedInMemory(t *testing.T, between func(http.Handler) http.Handler) c
 	t.Helper()
 	const public = "http://scim.example.com"
 	made := newInternal(t, public)
-	front := between(newProxy(t, "http://internal.example.com", public, direct{made}))
+	front := between(newCheckedProxy(t, "http://internal.example.com", public, direct{made}))
 	return checked{public + "/scim", made, direct{front}}
 }
 
@@ -68,6 +68,12 @@ func newInternal(t *testing.T, public string) *backend.Backend {
 }
 
 const internalPath = "/rest/scim/v2"
+
+func newCheckedProxy(t *testing.T, backendURL, publicURL string, transport http.RoundTripper) http.Handler {
+	t.Helper()
+	return newProxy(t, "all", backendURL+internalPath, "secret-token", "internal-token",
+		proxy.Options{Transport: transport, PublicURL: publicURL})
+}
 
 // direct calls a handler.
 type direct struct{ handler http.Handler }
@@ -112,30 +118,27 @@ func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// newProxy is the proxy in front of a backend at the address given.
-func newProxy(t *testing.T, backendURL, publicURL string, transport http.RoundTripper) http.Handler {
+// newProxy is the proxy with some of its rules, on /scim, in front of a backend.
+// It adds to the options what is the same for all.
+func newProxy(t testing.TB, rules, backendURL, inbound, outbound string, o proxy.Options) http.Handler {
 	t.Helper()
-	base, err := url.Parse(backendURL + internalPath)
+	some, err := scim.ParseRules(rules)
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := scim.ParseRules("all")
-	if err != nil {
+	if o.Normalizer, err = scim.New(scim.Options{Rules: some}); err != nil {
 		t.Fatal(err)
 	}
-	normalizer, err := scim.New(scim.Options{Rules: all})
-	if err != nil {
+	if o.Backend, err = url.Parse(backendURL); err != nil {
 		t.Fatal(err)
 	}
 	credentials := func(value string) *token.Cache[token.Credentials] {
 		return token.NewCache(token.ReadCredentials(token.Static(token.NewSecret(value))), token.Windows{}, zap.NewNop())
 	}
-	handler, err := proxy.New(proxy.Options{
-		Backend: base, Path: "/scim", Timeout: 20 * time.Second, MaxBody: 1 << 20,
-		Inbound: credentials("secret-token"), Outbound: credentials("internal-token"), OutboundFixed: true,
-		Transport: transport, Normalizer: normalizer, PublicURL: publicURL, Log: zap.NewNop(),
-		Explain: func(err error) proxy.Fault { return proxy.Fault{Problem: proxy.ErrUnreachable, Cause: err.Error()} },
-	})
+	o.Inbound, o.Outbound, o.OutboundFixed = credentials(inbound), credentials(outbound), true
+	o.Path, o.Timeout, o.MaxBody, o.Log = "/scim", 30*time.Second, 1<<20, zap.NewNop()
+	o.Explain = func(err error) proxy.Fault { return proxy.Fault{Problem: proxy.ErrUnreachable, Cause: err.Error()} }
+	handler, err := proxy.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,11 +147,16 @@ func newProxy(t *testing.T, backendURL, publicURL string, transport http.RoundTr
 
 func (c checked) run(ctx context.Context, t *testing.T, flag string) []Check {
 	t.Helper()
+	return c.runLists(ctx, t, flag, checkLists())
+}
+
+func (c checked) runLists(ctx context.Context, t *testing.T, flag string, lists []checkList) []Check {
+	t.Helper()
 	client := newClient(t, Options{TenantURL: c.url + flag, Token: "secret-token"})
 	if c.client != nil {
 		client.http.Transport = c.client
 	}
-	return client.Checks(ctx)
+	return client.checks(ctx, lists)
 }
 
 // wantRows checks that there is a row for each check, in the order of the lists.
@@ -180,6 +188,7 @@ func (c checked) wantEmpty(t *testing.T) {
 }
 
 func TestChecksPassThroughTheProxyInEachDialect(t *testing.T) {
+	t.Parallel()
 	for _, flag := range []string{"", "?aadOptscim062020"} {
 		c := newChecked(t, nil)
 		checks := c.run(t.Context(), t, flag)
@@ -199,6 +208,7 @@ func TestChecksPassThroughTheProxyInEachDialect(t *testing.T) {
 }
 
 func TestChecksWithOtherOptions(t *testing.T) {
+	t.Parallel()
 	c := newChecked(t, nil)
 	client := newClient(t, Options{
 		TenantURL: c.url, Token: "secret-token", ForwardFlag: true, MemberRefNull: true, LegacyGroupSchema: true, AppRoles: true,
@@ -234,9 +244,10 @@ func TestTheListsAreComplete(t *testing.T) {
 
 // Runs at the same time, also of the same check, do not meet.
 func TestChecksAtTheSameTime(t *testing.T) {
+	t.Parallel()
 	c := newChecked(t, nil)
 	var running sync.WaitGroup
-	for range 4 {
+	for range 2 {
 		running.Go(func() { // ends with the checks
 			for _, check := range c.run(t.Context(), t, "") {
 				if !check.OK() {

@@ -221,7 +221,7 @@ func (t *trial) expect(key, path string, value any) { assign(t.now[key], path, v
 func (t *trial) join(users ...string) operation {
 	var members []any
 	for _, user := range users {
-		members = append(members, t.client.member(user))
+		members = append(members, t.client.member("{"+user+"}"))
 	}
 	t.members[team] = append(t.members[team], users...)
 	return operation{Op: t.dialect.add, Path: "members", Value: members}
@@ -230,11 +230,8 @@ func (t *trial) join(users ...string) operation {
 // leave is the operation that takes a user out of the group.
 func (t *trial) leave(user string) operation {
 	t.members[team] = slices.DeleteFunc(slices.Clone(t.members[team]), func(key string) bool { return key == user })
-	return t.dialect.removeMember("{"+user+"}", t.client.member(user))
+	return t.dialect.removeMember("{"+user+"}", t.client.member("{"+user+"}"))
 }
-
-// verbRemove is how the dialect spells it.
-func (t *trial) verbRemove() string { return t.dialect.removeMember("", nil).Op }
 
 // remove deletes a resource.
 func (t *trial) remove(key string) {
@@ -263,16 +260,8 @@ func objectOf(value any) map[string]any {
 // dotted, qualified by the enterprise schema, or into the element of a type,
 // which is made if it is missing.
 func assign(doc map[string]any, path string, value any) {
-	inside := func(name string) map[string]any {
-		child, ok := doc[name].(map[string]any)
-		if !ok {
-			child = map[string]any{}
-			doc[name] = child
-		}
-		return child
-	}
 	if attribute, ok := strings.CutPrefix(path, enterpriseSchema+":"); ok {
-		doc, path = inside(enterpriseSchema), attribute
+		doc, path = object(doc, enterpriseSchema), attribute
 	}
 	if attribute, rest, ok := strings.Cut(path, `[type eq "`); ok {
 		kind, sub, _ := strings.Cut(rest, `"].`)
@@ -288,7 +277,7 @@ func assign(doc map[string]any, path string, value any) {
 		doc, path = elements[at].(map[string]any), sub
 	}
 	if parent, sub, ok := strings.Cut(path, "."); ok {
-		doc, path = inside(parent), sub
+		doc, path = object(doc, parent), sub
 	}
 	doc[path] = value
 }

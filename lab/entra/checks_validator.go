@@ -202,7 +202,7 @@ func validatorPreview() []check {
 			t.prepared()
 			t.expect("user", "title", "Head of Analysis")
 			t.patch("patch one attribute", "user",
-				operation{Op: t.verbRemove(), Path: "title"},
+				operation{Op: t.dialect.remove, Path: "title"},
 				operation{Op: t.dialect.add, Path: "title", Value: "Senior Analyst"},
 				operation{Op: t.dialect.replace, Path: "title", Value: "Head of Analysis"})
 			t.read("user")
@@ -307,7 +307,7 @@ func additions() []change {
 // removeManager is the removal of a single value; the default dialect names the
 // value that is to go.
 func (t *trial) removeManager() operation {
-	removal := operation{Op: t.verbRemove(), Path: manager}
+	removal := operation{Op: t.dialect.remove, Path: manager}
 	if t.dialect.name == unflagged().name {
 		removal.Value = "{manager}"
 	}

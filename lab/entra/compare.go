@@ -176,9 +176,7 @@ func (c *comparison) compareValues(f *family, e expectation, body map[string]any
 	if e.manager == "" {
 		return
 	}
-	extension, _ := lookUp(body, enterpriseSchema).(map[string]any)
-	reference, _ := lookUp(extension, "manager").(map[string]any)
-	if got := lookUp(reference, "value"); got != any(e.manager) {
+	if got := managerRow("value").get(body); got != any(e.manager) {
 		c.add(e, DiffValue, manager, quote(e.manager), quote(got))
 	}
 }
@@ -232,7 +230,7 @@ func (c *comparison) askMembers(ctx context.Context, f *family, e expectation) {
 		kind string
 	}{{e.in, 1, DiffMemberMissing}, {e.out, 0, DiffMemberSurplus}} {
 		for _, id := range slices.Sorted(maps.Keys(ask.ids)) {
-			list, err := c.get(ctx, f.path, refers(escape(e.link.id), escape(id)), e.link.name)
+			list, err := c.get(ctx, f.path, refers(escape(e.link.id), "members", escape(id)), e.link.name)
 			resources, isArray := list["Resources"].([]any)
 			switch {
 			case err == nil && !isArray && list["totalResults"] != any(0.0):

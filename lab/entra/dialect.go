@@ -10,7 +10,7 @@ type dialect struct {
 	// flags are the query keys that choose the dialect.
 	flags []string
 	// operations as they are spelled.
-	add, replace string
+	add, replace, remove string
 	// active is the value of a user's active attribute in a PATCH.
 	active func(bool) any
 	// roles is the value that adds one app role.
@@ -56,6 +56,7 @@ func unflagged() dialect {
 		flags:   []string{"AzureAdScimPatch2017"},
 		add:     "Add",
 		replace: "Replace",
+		remove:  "Remove",
 		// What Switch([IsSoftDeleted], , "False", "True", "True", "False") gives,
 		// the mapping that new applications come with.
 		active: func(active bool) any {
@@ -92,6 +93,7 @@ func compliant() dialect {
 		flags:   []string{"aadOptscim062020", "AzureAdScimPatch062020"},
 		add:     "add",
 		replace: "replace",
+		remove:  "remove",
 		active:  func(active bool) any { return active },
 		roles:   func(role appRole) any { return []appRole{{Value: role.Value, DisplayName: role.DisplayName}} },
 		removeMember: func(id string, _ any) operation {

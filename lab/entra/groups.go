@@ -9,8 +9,8 @@ func (c *Client) groupSteps(staff group) []step {
 	renamed := staff
 	renamed.DisplayName = "Contoso Engineering and Analysis"
 	dialect := c.tenant.dialect
-	add := operation{Op: dialect.add, Path: "members", Value: []any{c.member("user")}}
-	replace := operation{Op: dialect.replace, Path: "members", Value: []any{c.member("user")}}
+	add := operation{Op: dialect.add, Path: "members", Value: []any{c.member("{user}")}}
+	replace := operation{Op: dialect.replace, Path: "members", Value: []any{c.member("{user}")}}
 	return []step{
 		{
 			name: lookUpGroup, after: []string{probeGroups}, method: http.MethodGet, path: "/Groups",
@@ -18,7 +18,7 @@ func (c *Client) groupSteps(staff group) []step {
 		},
 		create(createGroup, lookUpGroup, "/Groups", "group", staff),
 		groupChange(addMembers, createPeer, newPatch(operation{
-			Op: dialect.add, Path: "members", Value: []any{c.member("manager"), c.member("colleague")},
+			Op: dialect.add, Path: "members", Value: []any{c.member("{manager}"), c.member("{colleague}")},
 		})),
 		readGroup("read group", createGroup, staff),
 		groupChange(renameGroup, createGroup, c.patchWith(change{path: "displayName", value: renamed.DisplayName})),
@@ -27,7 +27,7 @@ func (c *Client) groupSteps(staff group) []step {
 			name: addMember, after: []string{createUser, addMembers}, method: http.MethodPatch, path: "/Groups/{group}",
 			body: newPatch(add), leaked: newPatch(replace), want: wantGroupPatched,
 		},
-		groupChange(removeMember, addMembers, newPatch(dialect.removeMember("{colleague}", c.member("colleague")))),
+		groupChange(removeMember, addMembers, newPatch(dialect.removeMember("{colleague}", c.member("{colleague}")))),
 		isMember("the member removed is gone", "{colleague}", ""),
 		isMember("the first member stays", "{manager}", "group"),
 		isMember("the third member stays", "{user}", "group"),
@@ -43,9 +43,9 @@ func (c *Client) posted(g group) group {
 	return g
 }
 
-// member is an element of members for the user kept under the key.
-func (c *Client) member(key string) any {
-	id := "{" + key + "}"
+// member is an element of members for the user with an id, or for the one that
+// is kept under a {key}.
+func (c *Client) member(id string) any {
 	if c.options.MemberRefNull {
 		return memberRefNull{Value: id}
 	}
@@ -71,6 +71,6 @@ func readGroup(name, after string, now group) step {
 func isMember(name, member, found string) step {
 	return step{
 		name: name, after: []string{removeMember}, method: http.MethodGet, path: "/Groups",
-		query: refers("{group}", member), want: wantOK, judge: matches(found, nil),
+		query: refers("{group}", "members", member), want: wantOK, judge: matches(found, nil),
 	}
 }

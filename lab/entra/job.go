@@ -85,6 +85,15 @@ type Unverified struct {
 	// tried again, each time it fails; otherwise every cycle tries. UNVERIFIED:
 	// it is documented that retries become rarer, not how fast.
 	BackOff bool
+	// RepeatMembers adds every member once more, in the cycle after the one in
+	// which it was added. UNVERIFIED: that it happens is known
+	// (https://learn.microsoft.com/answers/questions/471809), when is not.
+	RepeatMembers bool
+	// PrefixDeleted renames users who are moved to the recycle bin, along with
+	// disabling them: Entra puts the object id in front of their user principal
+	// name. UNVERIFIED: reported by users
+	// (https://learn.microsoft.com/answers/questions/129068).
+	PrefixDeleted bool
 	// PeriodicActive patches active of every user who is well, in every
 	// incremental cycle. UNVERIFIED: reported once (github.com/getsentry/sentry-docs#16258).
 	PeriodicActive bool
@@ -138,6 +147,8 @@ type link struct {
 	// members are those of a group that the endpoint took, by the object id of
 	// the user, as the id there; empty for one that was removed.
 	members map[string]string
+	// again are members, by the object id of the user, to be added once more.
+	again map[string]bool
 	// leaked says that the group's last answer showed members although they were
 	// excluded.
 	leaked bool
@@ -196,9 +207,11 @@ func NewJob(client *Client, options JobOptions) (*Job, error) {
 	copy(seed[:], fmt.Sprintf("%016x", options.Seed))
 	j := &Job{
 		client: client, options: options, mapping: mapping,
-		policy: policy{skipOut: options.SkipOutOfScopeDeletions, deletes: !mapping.active},
-		guids:  rand.NewChaCha8(seed),
-		turn:   make(chan struct{}, 1), initial: true,
+		policy: policy{
+			skipOut: options.SkipOutOfScopeDeletions, deletes: !mapping.active, prefixes: options.PrefixDeleted,
+		},
+		guids: rand.NewChaCha8(seed),
+		turn:  make(chan struct{}, 1), initial: true,
 		users: map[string]*link{}, groups: map[string]*link{},
 		made: map[string]creation{}, deleted: map[string]creation{},
 	}

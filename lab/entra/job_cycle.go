@@ -194,7 +194,7 @@ func (r *round) changedGroups(changes directory.Changes) []*link {
 func (r *round) wishGroup(g directory.Group) *link {
 	l, inScope := r.groups[g.ObjectID], r.options.Directory.InScope(g.ObjectID)
 	if l == nil {
-		l = &link{objectID: g.ObjectID, members: map[string]string{}}
+		l = &link{objectID: g.ObjectID, members: map[string]string{}, again: map[string]bool{}}
 	}
 	l.wish = r.policy.group(l.wish, groupValues(g), inScope, l.id != "")
 	l.name = g.DisplayName

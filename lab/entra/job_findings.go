@@ -6,12 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"mime"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // Finding is one way in which answers were not what Entra needs.
@@ -62,6 +59,7 @@ const (
 	ruleID           = "id"
 	ruleStableID     = "stable id"
 	ruleType         = "types"
+	ruleOneOfAType   = "one of a type"
 	ruleRoundTrip    = "round trip"
 	ruleKept         = "kept"
 	ruleMembers      = "members excluded"
@@ -108,8 +106,10 @@ var rules = map[string]rule{
 		"Attributes have the JSON types of RFC 7643: active is a boolean, manager an object, other values strings.",
 		"https://github.com/Budibase/budibase/issues/15369", true,
 	},
-	ruleRoundTrip: {"An answer holds the values that were sent, unchanged.", docUse, false},
-	ruleKept:      {"What was written is what is read later, unless somebody else changed it.", docUse, false},
+	// A path such as emails[type eq "work"] means both of them.
+	ruleOneOfAType: {"No two elements of a multi-valued attribute have the same type.", docUse, false},
+	ruleRoundTrip:  {"An answer holds the values that were sent, unchanged.", docUse, false},
+	ruleKept:       {"What was written is what is read later, unless somebody else changed it.", docUse, false},
 	ruleMembers: {
 		"A group does not show the members that excludedAttributes excludes; or else it is emptied.",
 		"https://github.com/Infisical/infisical/pull/6525", false,
@@ -186,7 +186,7 @@ func (v *verdict) examine(base string, m manner, got answer) map[string]any {
 	}
 	switch {
 	case status >= http.StatusBadRequest:
-		v.errorBody(got)
+		v.errorBody(m, got)
 		return nil
 	case !known, status == http.StatusNoContent, m.rule == ruleDeleteStatus && len(got.body) == 0:
 		return nil
@@ -194,17 +194,14 @@ func (v *verdict) examine(base string, m manner, got answer) map[string]any {
 	return v.success(base, got)
 }
 
-func statuses(list []int) string {
-	names := make([]string, len(list))
-	for i, status := range list {
-		names[i] = strconv.Itoa(status)
-	}
-	return strings.Join(names, " or ")
-}
-
-// errorBody wants a SCIM Error that repeats the status, or no body.
-func (v *verdict) errorBody(got answer) {
+// errorBody wants a SCIM Error that repeats the status, or no body; of a
+// duplicate, one that says so.
+func (v *verdict) errorBody(m manner, got answer) {
+	duplicate := got.status == http.StatusConflict && slices.Contains(m.refuses, got.status)
 	if len(bytes.TrimSpace(got.body)) == 0 {
+		if duplicate {
+			v.note(ruleUniqueness, "the 409 has no body")
+		}
 		return
 	}
 	var problem struct {
@@ -219,18 +216,14 @@ func (v *verdict) errorBody(got answer) {
 		return
 	case !slices.Contains(problem.Schemas, errorSchema), fmt.Sprint(problem.Status) != status:
 		v.note(ruleErrorBody, "the body of the %d is not a SCIM Error with that status", got.status)
-	case got.status == http.StatusConflict && problem.SCIMType != "uniqueness":
+	case duplicate && problem.SCIMType != "uniqueness":
 		v.note(ruleUniqueness, "the scimType of the 409 is %q", problem.SCIMType)
 	}
 	v.media(got.header)
 }
 
 func (v *verdict) media(header http.Header) {
-	text := header.Get("Content-Type")
-	if text == "application/scim+json" {
-		return
-	}
-	if media, _, err := mime.ParseMediaType(text); err != nil || media != "application/scim+json" {
+	if text := header.Get("Content-Type"); !isSCIM(text) {
 		v.note(ruleMedia, "the content type is %q", text)
 	}
 }
@@ -238,8 +231,8 @@ func (v *verdict) media(header http.Header) {
 // success wants JSON in SCIM's media type, with locations that lead back.
 func (v *verdict) success(base string, got answer) map[string]any {
 	v.media(got.header)
-	var body map[string]any
-	if err := json.Unmarshal(got.body, &body); err != nil || body == nil {
+	body, err := jsonObject(got.body)
+	if err != nil {
 		v.note(ruleJSON, "the body of the %d is not a JSON object", got.status)
 		return nil
 	}
@@ -259,18 +252,11 @@ func (v *verdict) located(base string, resource map[string]any) {
 	v.below(base, location)
 }
 
-// below wants a URI reference (RFC 3986 section 4.1), if there is one, to lead
-// to a resource of the tenant URL, which is given without a trailing slash.
+// below wants a location, if there is one, below the tenant URL.
 func (v *verdict) below(base, reference string) {
-	if reference == "" || strings.HasPrefix(reference, base+"/") {
-		return
+	if reference != "" && !below(base, reference) {
+		v.note(ruleLocation, "a location leads elsewhere than to the tenant URL: %q", reference)
 	}
-	if from, err := url.Parse(base + "/"); err == nil {
-		if resolved, err := from.Parse(reference); err == nil && strings.HasPrefix(resolved.String(), base+"/") {
-			return
-		}
-	}
-	v.note(ruleLocation, "a location leads elsewhere than to the tenant URL: %q", reference)
 }
 
 // found is the resource in the answer to a look-up; nil if nothing matched.
@@ -294,7 +280,10 @@ func (v *verdict) found(base string, list map[string]any) map[string]any {
 	case 0:
 		return nil
 	case 1:
-		resource, _ := resources[0].(map[string]any)
+		resource, ok := resources[0].(map[string]any)
+		if !ok {
+			v.note(ruleList, "the match is %s, no resource", quote(resources[0]))
+		}
 		v.located(base, resource)
 		return resource
 	}
@@ -323,8 +312,7 @@ func (v *verdict) typed(attributes []attribute, resource map[string]any) {
 			v.note(ruleType, "active is %s", quote(active))
 		}
 	}
-	extension, _ := lookUp(resource, enterpriseSchema).(map[string]any)
-	if manager := lookUp(extension, "manager"); manager != nil {
+	if manager := managerRow("").get(resource); manager != nil {
 		if _, ok := manager.(map[string]any); !ok {
 			v.note(ruleType, "the manager is %s", quote(manager))
 		}
@@ -334,6 +322,9 @@ func (v *verdict) typed(attributes []attribute, resource map[string]any) {
 			if _, ok := value.(string); !ok {
 				v.note(ruleType, "%s is %s", a.path(), quote(value))
 			}
+		}
+		if a.kind != "" && len(a.ofKind(lookUp(resource, a.name))) > 1 {
+			v.note(ruleOneOfAType, "%s has more than one element of type %q", a.name, a.kind)
 		}
 	}
 }

@@ -172,6 +172,7 @@ func TestFindings(t *testing.T) {
 		{ruleJSON, posts("/Users"), func(g *given) { g.raw = "null" }},
 		{ruleJSON, posts("/Users"), func(g *given) { g.body = nil }},
 		{ruleList, lookUps("/Users"), func(g *given) { g.body["Resources"], g.body["totalResults"] = "none", nil }},
+		{ruleList, people, func(g *given) { g.body["Resources"], g.body["totalResults"] = []any{"ada"}, 1 }},
 		{ruleListSchema, lookUps("/Users"), func(g *given) { delete(g.body, "schemas") }},
 		{ruleResources, lookUps("/Users"), func(g *given) { g.body["Resources"] = nil }},
 		{ruleTotal, lookUps("/Users"), func(g *given) { g.body["totalResults"] = "0" }},
@@ -192,6 +193,18 @@ func TestFindings(t *testing.T) {
 		{ruleType, posts("/Users"), set("active", "True")},
 		{ruleType, patches("/Users"), set(enterpriseSchema, map[string]any{"manager": "grace"})},
 		{ruleType, reads("/Groups"), set("displayName", []any{"Staff"})},
+		{ruleOneOfAType, reads("/Users"), func(g *given) {
+			emails := g.body["emails"].([]any)
+			g.body["emails"] = append(emails, map[string]any{"type": "Work", "value": "another@contoso.com"})
+		}},
+		{ruleOneOfAType, posts("/Users"), func(g *given) {
+			phones := g.body["phoneNumbers"].([]any)
+			g.body["phoneNumbers"] = append(phones, phones[0])
+		}},
+		{ruleOneOfAType, patches("/Users"), func(g *given) {
+			phone := map[string]any{"type": "fax"}
+			g.body["phoneNumbers"] = []any{phone, phone}
+		}},
 		{ruleRoundTrip, posts("/Users"), set("userName", "ADA@CONTOSO.COM")},
 		{ruleRoundTrip, posts("/Groups"), func(g *given) { delete(g.body, "externalId") }},
 		{ruleRoundTrip, patches("/Users"), set("title", "Analyst")},
@@ -201,6 +214,7 @@ func TestFindings(t *testing.T) {
 		{ruleMembers, reads("/Groups"), set("members", []any{})},
 		{ruleLocation, posts("/Users"), func(g *given) { g.header.Del("Location") }},
 		{ruleLocation, posts("/Users"), func(g *given) { g.header.Set("Location", "https://inside.corp.example.com/1") }},
+		{ruleLocation, posts("/Users"), func(g *given) { g.header.Set("Location", g.header.Get("Location")+"/../../../elsewhere") }},
 		{ruleLocation, reads("/Users"), set("meta", map[string]any{"location": "/rest/Users/1"})},
 		{ruleErrorBody, reads("/Groups"), func(g *given) { g.status, g.raw = http.StatusNotFound, "<h1>Not found</h1>" }},
 		{ruleErrorBody, reads("/Groups"), func(g *given) {
@@ -209,6 +223,7 @@ func TestFindings(t *testing.T) {
 		{ruleUniqueness, posts("/Users"), func(g *given) {
 			g.status, g.body = http.StatusConflict, map[string]any{"schemas": []string{errorSchema}, "status": "409"}
 		}},
+		{ruleUniqueness, posts("/Users"), toStatus(http.StatusConflict)},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
 			o := newOffice(t)

@@ -67,27 +67,39 @@ func (r *round) refer(ctx context.Context, l *link, step string, err error) bool
 	return false
 }
 
+// tryReferences writes references and notes for the link whether that failed. An
+// interruption is no failure.
+func (r *round) tryReferences(ctx context.Context, l *link, write func() bool) {
+	was := l.references
+	l.references = pause{}
+	if !write() {
+		l.references = was
+		if ctx.Err() == nil {
+			l.references.fail(r.cycles, r.options.BackOff)
+		}
+	}
+}
+
 // setManager reads the user, or asks whether it has the manager, and patches
 // the manager if it has not.
 func (r *round) setManager(ctx context.Context, work report) {
 	l, f := work.user, r.userFamily()
-	was := l.references
-	l.references = pause{}
-	has, added, err := r.hasManager(ctx, f, l, work.manager.id)
-	if err == nil && !has {
-		err = r.patch(ctx, f, l, "set manager", r.dialect.update([]change{{
-			path: manager, added: added && !r.client.options.ReplaceMissing, value: work.manager.id,
-		}}), func(v *verdict, body map[string]any) { v.typed(f.attributes, body) })
-	}
-	if !r.refer(ctx, l, "set manager", err) {
-		l.references = was
-		l.references.fail(r.cycles, r.options.BackOff)
-		return
-	}
-	l.managerID = work.manager.id
-	if !has {
-		r.record.count(func(report *Report) { report.ManagersSet++ })
-	}
+	r.tryReferences(ctx, l, func() bool {
+		has, added, err := r.hasManager(ctx, f, l, work.manager.id)
+		if err == nil && !has {
+			err = r.patch(ctx, f, l, "set manager", r.dialect.update([]change{{
+				path: manager, added: added && !r.client.options.ReplaceMissing, value: work.manager.id,
+			}}), func(v *verdict, body map[string]any) { v.typed(f.attributes, body) })
+		}
+		if !r.refer(ctx, l, "set manager", err) {
+			return false
+		}
+		l.managerID = work.manager.id
+		if !has {
+			r.record.count(func(report *Report) { report.ManagersSet++ })
+		}
+		return true
+	})
 }
 
 // hasManager reports whether the user has the manager, and if not, whether it
@@ -105,9 +117,7 @@ func (r *round) hasManager(ctx context.Context, f *family, l *link, id string) (
 		l.object = pause{failures: 1, until: r.cycles + 1}
 		return false, false, errors.New("the user is not there any more")
 	}
-	extension, _ := lookUp(found, enterpriseSchema).(map[string]any)
-	reference, _ := lookUp(extension, "manager").(map[string]any)
-	value := lookUp(reference, "value")
+	value := managerRow("value").get(found)
 	return value == any(id), value == nil, nil
 }
 
@@ -116,7 +126,7 @@ func (r *round) ask(ctx context.Context, f *family, l *link, step, attribute, id
 	has := false
 	_, err := r.do(ctx, outgoing{
 		step: step, object: l.name, method: http.MethodGet, path: f.path, manner: lookUpManner,
-		query: "attributes=id&filter=" + escape(`id eq "`+l.id+`" and `+attribute+` eq "`+id+`"`),
+		query: refers(escape(l.id), attribute, escape(id)),
 		judge: func(v *verdict, list map[string]any) {
 			if found := v.found(r.base, list); found != nil {
 				has = v.identified(found, l.id) != ""
@@ -134,8 +144,9 @@ type membership struct {
 
 func (m membership) work() bool { return len(m.adds)+len(m.leaves) > 0 }
 
-// memberships holds the directory against what the endpoint took. Members who
-// are out of scope, or in the recycle bin, stay what they are.
+// memberships holds the directory against what the endpoint took, and what is to
+// be repeated. Members who are out of scope, or in the recycle bin, stay what
+// they are.
 func (r *round) memberships(id string) membership {
 	m := membership{group: r.groups[id]}
 	if l := m.group; l == nil || l.id == "" || l.wish.presence != present || l.wish.frozen || l.references.waiting(r.cycles) {
@@ -145,7 +156,7 @@ func (r *round) memberships(id string) membership {
 	for _, member := range r.options.Directory.Members(id) {
 		in[member] = true
 		u := r.users[member]
-		if u == nil || u.id == "" || m.group.members[member] == u.id {
+		if u == nil || u.id == "" || m.group.members[member] == u.id && !m.group.again[member] {
 			continue
 		}
 		if u.wish.presence == present && !u.wish.frozen {
@@ -164,32 +175,27 @@ func (r *round) memberships(id string) membership {
 // setMembers reads the group once, and patches its members one after the other.
 func (r *round) setMembers(ctx context.Context, m membership) {
 	l, f := m.group, r.groupFamily()
-	was := l.references
-	l.references = pause{}
-	if l.read < r.cycles {
-		found, err := r.read(ctx, f, l)
-		if err == nil && found == nil {
-			if _, _, err = r.missing(ctx, f, l); err == nil && l.id != "" {
-				m = r.memberships(l.objectID)
+	r.tryReferences(ctx, l, func() bool {
+		if l.read < r.cycles {
+			found, err := r.read(ctx, f, l)
+			if err == nil && found == nil {
+				if _, _, err = r.missing(ctx, f, l); err == nil && l.id != "" {
+					m = r.memberships(l.objectID)
+				}
+			}
+			if !r.refer(ctx, l, "read group", err) {
+				return false
 			}
 		}
-		if !r.refer(ctx, l, "read group", err) {
-			l.references = was
-			l.references.fail(r.cycles, r.options.BackOff)
-			return
+		ok := true
+		for batch := range slices.Chunk(m.adds, r.options.MembersPerPatch) {
+			ok = l.id != "" && ctx.Err() == nil && r.addMembers(ctx, f, l, batch) && ok
 		}
-	}
-	ok := true
-	for batch := range slices.Chunk(m.adds, r.options.MembersPerPatch) {
-		ok = l.id != "" && ctx.Err() == nil && r.addMembers(ctx, f, l, batch) && ok
-	}
-	for batch := range slices.Chunk(m.leaves, r.options.MembersPerPatch) {
-		ok = l.id != "" && ctx.Err() == nil && r.removeMembers(ctx, f, l, batch) && ok
-	}
-	if !ok {
-		l.references = was
-		l.references.fail(r.cycles, r.options.BackOff)
-	}
+		for batch := range slices.Chunk(m.leaves, r.options.MembersPerPatch) {
+			ok = l.id != "" && ctx.Err() == nil && r.removeMembers(ctx, f, l, batch) && ok
+		}
+		return ok
+	})
 }
 
 // addMembers adds to a group. To one that showed its members Entra sends those
@@ -204,7 +210,7 @@ func (r *round) addMembers(ctx context.Context, f *family, l *link, users []*lin
 		operations: func(users []*link) []operation {
 			members := make([]any, len(users))
 			for i, u := range users {
-				members[i] = r.member(u.id)
+				members[i] = r.client.member(u.id)
 			}
 			return []operation{{Op: op, Path: "members", Value: members}}
 		},
@@ -218,20 +224,12 @@ func (r *round) removeMembers(ctx context.Context, f *family, l *link, users []*
 		operations: func(users []*link) []operation {
 			operations := make([]operation, len(users))
 			for i, u := range users {
-				operations[i] = r.dialect.removeMember(u.id, r.member(u.id))
+				operations[i] = r.dialect.removeMember(u.id, r.client.member(u.id))
 			}
 			return operations
 		},
 		done: func(report *Report, n int) { report.MembersRemoved += n },
 	})
-}
-
-// member is an element of members.
-func (r *round) member(id string) any {
-	if r.client.options.MemberRefNull {
-		return memberRefNull{Value: id}
-	}
-	return member{Value: id}
 }
 
 // memberPatch is how members are added or removed.
@@ -265,9 +263,14 @@ func (r *round) patchMembers(ctx context.Context, f *family, l *link, users []*l
 		r.record.count(func(report *Report) { p.done(report, len(need)) })
 	}
 	for _, u := range users {
-		l.members[u.objectID] = ""
-		if p.present {
-			l.members[u.objectID] = u.id
+		if !p.present {
+			l.members[u.objectID] = ""
+			delete(l.again, u.objectID)
+			continue
+		}
+		l.members[u.objectID] = u.id
+		if r.options.RepeatMembers {
+			l.again[u.objectID] = !l.again[u.objectID]
 		}
 	}
 	return true

@@ -2,6 +2,7 @@ package entra
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -81,6 +82,33 @@ func TestFailuresAreTriedAgain(t *testing.T) {
 			p.same()
 		})
 	}
+}
+
+// However often cycles are interrupted, the next one writes the references: to be
+// cut off is no failure to back off from.
+func TestInterruptedReferences(t *testing.T) {
+	p, _, seen := watched(t, build{job: JobOptions{Unverified: Unverified{BackOff: true}}})
+	for range 5 {
+		ctx, cancel := context.WithCancel(t.Context())
+		p.set(&p.front, func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == http.MethodPatch {
+					cancel()
+					panic(http.ErrAbortHandler)
+				}
+				next.ServeHTTP(w, r)
+			})
+		})
+		if _, err := p.job.Cycle(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+	}
+	p.set(&p.front, nil)
+	seen.steps()
+	if report := p.clean(); report.ManagersSet != 2 || report.MembersAdded != 2 {
+		t.Errorf("got %+v, %q", report, seen.steps())
+	}
+	p.same()
 }
 
 // References wait, too, and longer each time.

@@ -139,6 +139,7 @@ func (r *round) forget(l *link) {
 	r.mu.Unlock()
 	l.id, l.written, l.managerID, l.leaked = "", nil, "", false
 	clear(l.members)
+	clear(l.again)
 }
 
 // match looks the object up by one attribute after the other. The first that
@@ -283,13 +284,14 @@ func (r *round) change(ctx context.Context, f *family, l *link, found map[string
 func (r *round) differences(f *family, l *link, found map[string]any, same outcome) ([]change, outcome) {
 	var changes []change
 	became := same
-	if !l.wish.frozen {
-		for i, a := range f.attributes {
-			want, got := l.wish.values[i], a.get(found)
-			if want != "" && got != any(want) {
-				changes = append(changes, change{path: a.path(), added: got == nil, value: want})
-				became = updated
-			}
+	for i, a := range f.attributes {
+		if l.wish.frozen && !(i == 0 && l.wish.renamed) { // the first is the userName
+			continue
+		}
+		want, got := l.wish.values[i], a.get(found)
+		if want != "" && got != any(want) {
+			changes = append(changes, change{path: a.path(), added: got == nil, value: want})
+			became = updated
 		}
 	}
 	if !f.activates {

@@ -204,7 +204,7 @@ func TestJudgement(t *testing.T) {
 		{"null body", readUser, func(_ *testing.T, r recorded) { r.replace(200, scim, "null") }, "the body is null"},
 		{"Resources null", probeGroups, func(t *testing.T, r recorded) { r.set(t, "Resources", nil) }, "the list has no array Resources"},
 		{"no ListResponse", lookUpUser, func(t *testing.T, r recorded) { r.set(t, "schemas", []string{userSchema}) }, "schemas does not name " + listSchema},
-		{"totalResults a string", lookUpUser, func(t *testing.T, r recorded) { r.set(t, "totalResults", "0") }, `want totalResults 0, got "0"`},
+		{"totalResults a string", lookUpUser, func(t *testing.T, r recorded) { r.set(t, "totalResults", "0") }, `totalResults is "0", want a number`},
 		{"a match too early", lookUpUser, func(_ *testing.T, r recorded) { r.replace(200, scim, twoMatches) }, "want 0 matches, got 2"},
 		{"two matches", findUser, func(_ *testing.T, r recorded) { r.replace(200, scim, twoMatches) }, "want 1 matches, got 2"},
 		{"no match", findUser, func(_ *testing.T, r recorded) { r.replace(200, scim, emptyList) }, "want 1 matches, got 0"},

@@ -76,22 +76,35 @@ func (a attribute) get(resource map[string]any) any {
 	}
 	value := lookUp(from, a.name)
 	if a.kind != "" {
-		elements, _ := value.([]any)
-		at := slices.IndexFunc(elements, func(element any) bool {
-			object, _ := element.(map[string]any)
-			kind, _ := lookUp(object, "type").(string)
-			return strings.EqualFold(kind, a.kind)
-		})
-		if at < 0 {
+		same := a.ofKind(value)
+		if len(same) == 0 {
 			return nil
 		}
-		value = elements[at]
+		value = same[0]
 	}
 	if a.sub != "" {
 		object, _ := value.(map[string]any)
 		value = lookUp(object, a.sub)
 	}
 	return value
+}
+
+// managerRow is the manager, or a sub-attribute of it, in a resource.
+func managerRow(sub string) attribute {
+	return attribute{schema: enterpriseSchema, name: "manager", sub: sub}
+}
+
+// ofKind are the elements of a multi-valued attribute that have the type.
+func (a attribute) ofKind(value any) []any {
+	elements, _ := value.([]any)
+	var same []any
+	for _, element := range elements {
+		object, _ := element.(map[string]any)
+		if kind, _ := lookUp(object, "type").(string); strings.EqualFold(kind, a.kind) {
+			same = append(same, element)
+		}
+	}
+	return same
 }
 
 // lookUp finds a member by its name in any case (RFC 7643 section 2.1).

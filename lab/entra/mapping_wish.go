@@ -2,6 +2,7 @@ package entra
 
 import (
 	"slices"
+	"strings"
 
 	"example.com/entra-scim-proxy/lab/directory"
 )
@@ -30,6 +31,8 @@ type wish struct {
 	// frozen says that only active may change: the object is out of scope, or
 	// in the recycle bin.
 	frozen bool
+	// renamed says that, although it is frozen, the userName may change, too.
+	renamed bool
 	// values are in the order of the mapping. What was cleared in the directory
 	// stays as it was: Entra does not send what it holds as null
 	// (https://learn.microsoft.com/entra/identity/app-provisioning/known-issues).
@@ -44,6 +47,8 @@ type policy struct {
 	// deletes says that active is not mapped, so that DELETE takes the place of
 	// disabling.
 	deletes bool
+	// prefixes says that who is in the recycle bin has another userName.
+	prefixes bool
 }
 
 // user is the wish for a user who is in the directory; known says that the
@@ -61,7 +66,12 @@ func (p policy) user(before wish, u directory.User, values []string, inScope, kn
 	case p.deletes:
 		return wish{presence: removed}
 	case !inScope, u.SoftDeleted:
-		return wish{presence: present, frozen: true, values: before.values}
+		is := wish{presence: present, frozen: true, values: before.values}
+		if p.prefixes && inScope {
+			is.renamed, is.values = true, slices.Clone(before.values)
+			is.values[0] = strings.ReplaceAll(u.ObjectID, "-", "") + u.UserPrincipalName
+		}
+		return is
 	}
 	return wish{presence: present, values: merge(before.values, values)}
 }

@@ -75,11 +75,12 @@ func excludes(attribute string) string {
 	return "excludedAttributes=" + escape(attribute)
 }
 
-// refers is the query that asks whether a group has a member, both given as
-// {keys}: the one way in which Entra looks at memberships, if it still does.
+// refers is the query that asks whether a resource has another for its member,
+// or manager, both given by their escaped ids or as {keys}: the one way in which
+// Entra looks at references, if it still does.
 // https://learn.microsoft.com/entra/identity/app-provisioning/use-scim-to-provision-users-and-groups
-func refers(group, member string) string {
-	return "attributes=id&filter=id+eq+%22" + group + "%22+and+members+eq+%22" + member + "%22"
+func refers(id, attribute, to string) string {
+	return "attributes=id&filter=id+eq+%22" + id + "%22+and+" + attribute + "+eq+%22" + to + "%22"
 }
 
 // escape encodes like an HTML form ("+" for a space), with the lower-case hex

@@ -193,7 +193,7 @@ func TestBodiesOnTheWire(t *testing.T) {
 	client := tap.client(t, "/scim", false)
 	client.play(t.Context(), []step{
 		{name: "create", method: http.MethodPost, path: "/Users", body: map[string]any{"active": true}, want: wantCreated, keep: "user"},
-		{name: "change", method: http.MethodPatch, path: "/Users/{user}", query: refers("{user}", "{user}"), body: map[string]any{"manager": "{user}"}},
+		{name: "change", method: http.MethodPatch, path: "/Users/{user}", query: refers("{user}", "members", "{user}"), body: map[string]any{"manager": "{user}"}},
 	})
 	const media = "Content-Type: application/scim+json; charset=utf-8\r\n"
 	want := []string{
