@@ -290,7 +290,7 @@ func TestMicrosoftsLists(t *testing.T) {
 	w := newWorld(t, "strict")
 	for _, flag := range []bool{false, true} {
 		passed := 0
-		for _, check := range w.client(flag).Checks(t.Context()) {
+		for check := range w.client(flag).Checks(t.Context()) {
 			if !check.OK() {
 				t.Error(check)
 			}

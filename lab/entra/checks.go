@@ -3,6 +3,7 @@ package entra
 import (
 	"context"
 	"fmt"
+	"iter"
 	"net/http"
 	"slices"
 	"strings"
@@ -97,41 +98,49 @@ var mute = []int{
 }
 
 // Checks tries every test of Microsoft's two lists, one after the other, and
-// returns a row for each, in the order of the lists; there are as many rows
-// whatever happens. A check makes users and groups of its own, called
+// yields a row for each, in the order of the lists; there are as many rows
+// whatever happens, unless the loop is left. A check makes users and groups of its own, called
 // "Lab-Check-" and a part that is random for each call of Checks, and removes
 // them again, also when it fails and when the context ends. Users, groups and
 // calls that only prepare a check are not judged, so that one mistake of a
 // backend shows in the checks that are about it. If no user can be looked up, or
 // once the context has ended, the remaining checks are skipped.
-func (c *Client) Checks(ctx context.Context) []Check { return c.checks(ctx, checkLists()) }
+func (c *Client) Checks(ctx context.Context) iter.Seq[Check] { return c.checks(ctx, checkLists()) }
 
 // checks tries the checks of lists.
-func (c *Client) checks(ctx context.Context, lists []checkList) []Check {
-	gate := c.play(ctx, probes()[:1])[0]
-	var silence string
-	if slices.Contains(mute, gate.Status) {
-		silence = gate.Step + ": " + gate.Detail
-	}
-	var done []Check
-	run := "Lab-Check-" + newGUID()[:8]
-	for _, l := range lists {
-		for _, row := range l.checks {
-			made := Check{List: l.name, Name: row.name, Kind: row.kind, Source: l.source + ", " + row.source}
-			switch {
-			case row.try == nil:
-				made.State, made.Detail = CheckNotApplicable, row.reason
-			case ctx.Err() != nil:
-				made.State, made.Detail = CheckSkipped, interrupted
-			case silence != "":
-				made.State, made.Detail = CheckSkipped, silence
-			default:
-				c.try(ctx, row, fmt.Sprintf("%s-%02d", run, len(done)+1), &made)
+func (c *Client) checks(ctx context.Context, lists []checkList) iter.Seq[Check] {
+	return func(yield func(Check) bool) {
+		gate := c.play(ctx, probes()[:1])[0]
+		var silence string
+		if slices.Contains(mute, gate.Status) {
+			silence = gate.Step + ": " + gate.Detail
+		}
+		run, n := "Lab-Check-"+newGUID()[:8], 0
+		for _, l := range lists {
+			for _, row := range l.checks {
+				n++
+				if !yield(c.check(ctx, l, row, fmt.Sprintf("%s-%02d", run, n), silence)) {
+					return
+				}
 			}
-			done = append(done, made)
 		}
 	}
-	return done
+}
+
+// check tries one row, unless there is a reason not to; silence is one.
+func (c *Client) check(ctx context.Context, l checkList, row check, name, silence string) Check {
+	made := Check{List: l.name, Name: row.name, Kind: row.kind, Source: l.source + ", " + row.source}
+	switch {
+	case row.try == nil:
+		made.State, made.Detail = CheckNotApplicable, row.reason
+	case ctx.Err() != nil:
+		made.State, made.Detail = CheckSkipped, interrupted
+	case silence != "":
+		made.State, made.Detail = CheckSkipped, silence
+	default:
+		c.try(ctx, row, name, &made)
+	}
+	return made
 }
 
 const interrupted = "the run was interrupted"

@@ -123,7 +123,7 @@ func TestAServiceThatAnswersNonsense(t *testing.T) {
 					t.Error(err)
 				}
 			})}
-			checks := client.Checks(t.Context())
+			checks := slices.Collect(client.Checks(t.Context()))
 			wantRows(t, checks)
 			if passed := rows(checks, CheckPassed); passed != nil {
 				t.Errorf("%s with %d: passed: %q", name, status, passed)

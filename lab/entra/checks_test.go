@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -156,7 +157,7 @@ func (c checked) runLists(ctx context.Context, t *testing.T, flag string, lists 
 	if c.client != nil {
 		client.http.Transport = c.client
 	}
-	return client.checks(ctx, lists)
+	return slices.Collect(client.checks(ctx, lists))
 }
 
 // wantRows checks that there is a row for each check, in the order of the lists.
@@ -213,7 +214,7 @@ func TestChecksWithOtherOptions(t *testing.T) {
 	client := newClient(t, Options{
 		TenantURL: c.url, Token: "secret-token", ForwardFlag: true, MemberRefNull: true, LegacyGroupSchema: true, AppRoles: true,
 	})
-	for _, check := range client.Checks(t.Context()) {
+	for check := range client.Checks(t.Context()) {
 		if !check.OK() {
 			t.Error(check)
 		}

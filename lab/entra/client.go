@@ -4,7 +4,7 @@
 //
 // It speaks HTTP/1.1 only, sends no Accept, Accept-Encoding or User-Agent,
 // marks its requests with ADSCIMVersion, assembles queries by hand and follows
-// no redirect.
+// no redirect. Unlike Entra it goes through HTTPS_PROXY, where one is set.
 package entra
 
 import (
@@ -90,7 +90,7 @@ func New(options Options) (*Client, error) {
 			Timeout: options.Timeout,
 			// Compression off is what keeps Accept-Encoding out of the request.
 			Transport: &http.Transport{
-				Protocols: &http1, DisableCompression: true, TLSHandshakeTimeout: options.Timeout,
+				Proxy: http.ProxyFromEnvironment, Protocols: &http1, DisableCompression: true, TLSHandshakeTimeout: options.Timeout,
 				MaxIdleConnsPerHost: idleConnections,
 			},
 			CheckRedirect: func(*http.Request, []*http.Request) error {

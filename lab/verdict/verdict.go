@@ -148,7 +148,7 @@ func (r *run) lists(ctx context.Context) {
 		return
 	}
 	r.play("Microsoft's tests", func() {
-		for _, check := range r.options.Client.Checks(ctx) {
+		for check := range r.options.Client.Checks(ctx) {
 			for _, call := range check.Calls {
 				r.observe(call)
 			}
