@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -165,10 +166,12 @@ func openFiles(t *testing.T) int {
 // startProxy starts the real proxy with the real SDK and returns its origin.
 func (r *rotation) startProxy(binary string) (origin string) {
 	r.Helper()
-	port, err := stand.FreePort(r.Context(), 0)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		r.Fatal(err)
 	}
+	port := listener.Addr().(*net.TCPAddr).Port
+	listener.Close()
 	origin = "http://127.0.0.1:" + strconv.Itoa(port)
 	settings := append(stand.References("keyvault:"),
 		"PORT="+strconv.Itoa(port), "PUBLIC_URL="+origin, "BACKEND_URL="+r.backend.server.URL+backendPath, "BACKEND_SERVER_NAME="+stand.BackendName)

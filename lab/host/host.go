@@ -41,6 +41,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"strconv"
@@ -60,8 +61,9 @@ type Options struct {
 	// Consumption, under this public name, such as
 	// contoso-scim.azurewebsites.net. Empty stands for Core Tools.
 	Hostname string
-	// Address to listen on; empty is a free port of 127.0.0.1.
-	Address string
+	// Listener is where clients come in. The host closes it in the end, also if
+	// Start fails; nil stands for a free port of 127.0.0.1.
+	Listener net.Listener
 	// Stdout and Stderr get what the handler writes there, in whole lines, one
 	// Write at a time for both. Nil discards. A Write that does not return
 	// holds up the handler, its restart and Close.
@@ -118,7 +120,18 @@ type Host struct {
 // if the handler failed three times before it answered, by its end or by
 // staying silent for host.json's initializationTimeout (30 s unless set). The
 // context limits the start only: it is Close that ends what Start began.
-func Start(ctx context.Context, options Options) (*Host, error) {
+func Start(ctx context.Context, options Options) (h *Host, err error) {
+	listener := options.Listener
+	if listener == nil {
+		if listener, err = new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
+			return nil, fmt.Errorf("host: listen: %w", err)
+		}
+	}
+	defer func() {
+		if err != nil {
+			listener.Close()
+		}
+	}()
 	app, err := readApp(options.App)
 	if err != nil {
 		return nil, err
@@ -127,16 +140,8 @@ func Start(ctx context.Context, options Options) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	address := options.Address
-	if address == "" {
-		address = "127.0.0.1:0"
-	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("host: listen: %w", err)
-	}
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
-	h := &Host{
+	h = &Host{
 		app: app, options: options, end: end, address: listener.Addr().String(),
 		destination: hostPort(port),
 		environment: environment(app, options, port, listener.Addr().String()),
@@ -148,10 +153,8 @@ func Start(ctx context.Context, options Options) (*Host, error) {
 	select {
 	case <-h.gate():
 	case <-h.stopped:
-		listener.Close()
 		return nil, errors.Join(h.Err(), h.Close())
 	case <-ctx.Done():
-		listener.Close()
 		return nil, errors.Join(fmt.Errorf("host: start: %w", ctx.Err()), h.Close())
 	}
 	h.running.Go(func() { _ = h.front.Serve(listener) }) // ends with Close, which is the error it returns
@@ -175,14 +178,24 @@ func (h *Host) prepare() {
 
 // choosePort returns the fixed port if there is one, after a look at whether it
 // is free as newer hosts do (HttpWorkerOptions.cs: "Unable to bind to port"),
-// and a free one otherwise.
-func choosePort(ctx context.Context, fixed int) (int, error) {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", hostPort(fixed))
-	if err != nil {
-		return 0, fmt.Errorf("host: choose a port for the handler: %w", err)
+// and a free one otherwise. The handler opens it a moment later. Until then it
+// must not go to anybody else, so it is none of those that systems hand out by
+// themselves, which begin at 32768 (Linux) or 49152 (RFC 6335 section 6).
+func choosePort(ctx context.Context, fixed int) (port int, err error) {
+	const tries, first, number = 20, 20_000, 12_000
+	for range tries {
+		if port = fixed; port == 0 {
+			port = first + rand.IntN(number)
+		}
+		var listener net.Listener
+		if listener, err = new(net.ListenConfig).Listen(ctx, "tcp", hostPort(port)); err == nil {
+			return port, listener.Close()
+		}
+		if fixed != 0 {
+			break
+		}
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil
+	return 0, fmt.Errorf("host: choose a port for the handler: %w", err)
 }
 
 // hostPort is an address of the handler: the loopback, as the host writes it

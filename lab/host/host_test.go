@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -147,13 +148,13 @@ func TestStartCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	stdout := &lines{on: func(string) { cancel() }} // the handler waits for a pipe that nobody opens
 	pipe := newPipe(t)
-	port, err := choosePort(ctx, 0)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = Start(ctx, Options{
 		App: appFolder(t, goodHostJSON, goodFunctionJSON), Settings: []string{modeSetting + "=slow:" + pipe}, Stdout: stdout,
-		Address: hostPort(port),
+		Listener: listener,
 	})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
@@ -165,7 +166,7 @@ func TestStartCancelled(t *testing.T) {
 	if pid, err := strconv.Atoi(string(id)); err != nil || !gone(pid) {
 		t.Errorf("the handler %s runs still, %v", id, err)
 	}
-	if _, err := choosePort(t.Context(), port); err != nil {
+	if _, err := listener.Accept(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("the front listens still: %v", err)
 	}
 }

@@ -4,11 +4,11 @@ package host
 
 import (
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 )
 
@@ -67,14 +67,47 @@ func TestFixedPort(t *testing.T) {
 	}
 }
 
-func TestAddressInUse(t *testing.T) {
+// The listener is the host's, and closed with it, also when it does not start.
+func TestListener(t *testing.T) {
+	for _, app := range []string{appFolder(t, goodHostJSON, goodFunctionJSON), t.TempDir()} {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, err := Start(t.Context(), Options{App: app, Listener: listener})
+		if err == nil {
+			if want := "http://" + listener.Addr().String(); h.URL() != want {
+				t.Errorf("got %q, want %q", h.URL(), want)
+			}
+			if err := h.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		if _, err := listener.Accept(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("the listener is still open: %v", err)
+		}
+	}
 	h := startHost(t, Options{})
 	if !strings.HasPrefix(h.URL(), "http://127.0.0.1:") {
-		t.Errorf("got %q", h.URL())
+		t.Errorf("without one: got %q", h.URL())
 	}
-	_, err := Start(t.Context(), Options{App: h.app.folder, Address: strings.TrimPrefix(h.URL(), "http://")})
-	if !errors.Is(err, syscall.EADDRINUSE) {
-		t.Errorf("got %v", err)
+}
+
+// The handler's port is none that the system could hand out meanwhile.
+func TestHandlersPort(t *testing.T) {
+	seen := map[int]bool{}
+	for range 20 {
+		port, err := choosePort(t.Context(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if port < 20_000 || port >= 32_000 {
+			t.Errorf("got %d", port)
+		}
+		seen[port] = true
+	}
+	if len(seen) < 10 {
+		t.Errorf("20 times: got %d different ports", len(seen))
 	}
 }
 

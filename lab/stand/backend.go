@@ -8,7 +8,6 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"syscall"
 	"time"
 
 	"example.com/entra-scim-proxy/lab/backend"
@@ -77,5 +76,3 @@ func (s *Stand) Backend() *backend.Backend {
 	defer s.mu.Unlock()
 	return s.backend
 }
-
-func isBusy(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }

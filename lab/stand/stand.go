@@ -19,6 +19,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 
 	"example.com/entra-scim-proxy/lab/backend"
 	"example.com/entra-scim-proxy/lab/host"
@@ -95,31 +96,34 @@ type Stand struct {
 // New sets everything up and returns once the proxy answers. The context limits
 // that only. If it fails, nothing is left; the error holds the last lines that
 // the proxy wrote to standard error.
-func New(ctx context.Context, options Options) (s *Stand, err error) {
-	s = &Stand{options: options, Trouble: new(backend.Trouble), entraToken: NewToken(), backendToken: NewToken()}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.Close())
-		}
-	}()
+func New(ctx context.Context, options Options) (*Stand, error) {
+	s := &Stand{options: options, Trouble: new(backend.Trouble), entraToken: NewToken(), backendToken: NewToken()}
+	if err := s.setUp(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Stand) setUp(ctx context.Context) (err error) {
 	if s.dir, err = os.MkdirTemp("", "entra-scim-lab-"); err != nil { // 0700
-		return nil, fmt.Errorf("make a temporary directory: %w", err)
+		return fmt.Errorf("make a temporary directory: %w", err)
 	}
 	if s.Authority, err = pki.New("Lab Private CA"); err != nil {
-		return nil, err
+		return err
 	}
-	port, err := FreePort(ctx, options.Port)
+	// Open from now on, so that nobody else gets the port.
+	front, err := listen(ctx, s.options.Port)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	s.Origin = "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	s.Origin = "http://" + front.Addr().String()
 	if err := s.startBackend(); err != nil {
-		return nil, err
+		return errors.Join(err, front.Close())
 	}
 	if err := s.keepSecrets(); err != nil {
-		return nil, err
+		return errors.Join(err, front.Close())
 	}
-	return s, s.startProxy(ctx, port)
+	return s.startProxy(ctx, front)
 }
 
 // NewToken is 256 random bits, as they can stand in a header.
@@ -129,10 +133,10 @@ func NewToken() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// startProxy starts the app under the Functions host.
-func (s *Stand) startProxy(ctx context.Context, port int) (err error) {
+// startProxy starts the app under the Functions host, whose the listener is.
+func (s *Stand) startProxy(ctx context.Context, front net.Listener) (err error) {
 	options := host.Options{
-		App: s.options.App, Settings: s.settings(), Address: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
+		App: s.options.App, Settings: s.settings(), Listener: front,
 		Stdout: s.options.Log, Around: s.options.FromEntra,
 	}
 	if s.options.Azure {
@@ -216,20 +220,19 @@ func (s *Stand) Close() error {
 
 func (s *Stand) path(name string) string { return filepath.Join(s.dir, name) }
 
-// FreePort returns the port to use once it is known to be free, so that a busy
-// one is reported in words and before anything starts. Zero takes any.
-func FreePort(ctx context.Context, port int) (int, error) {
+// listen opens a port of 127.0.0.1, so that a busy one is reported in words and
+// before anything starts. Zero takes any.
+func listen(ctx context.Context, port int) (net.Listener, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	switch {
-	case isBusy(err):
+	case errors.Is(err, syscall.EADDRINUSE):
 		other := port + 1
 		if port == 65535 {
 			other = port - 1
 		}
-		return 0, fmt.Errorf("port %d is in use on 127.0.0.1; end the program that holds it or choose another: set PORT=%d", port, other)
+		return nil, fmt.Errorf("port %d is in use on 127.0.0.1; end the program that holds it or choose another: set PORT=%d", port, other)
 	case err != nil:
-		return 0, fmt.Errorf("port %d cannot be used on 127.0.0.1: %w", port, err)
+		return nil, fmt.Errorf("port %d cannot be used on 127.0.0.1: %w", port, err)
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil
+	return listener, nil
 }

@@ -22,21 +22,16 @@ func TestBusyPortIsOneSentence(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	port := listener.Addr().(*net.TCPAddr).Port
-	_, err = stand.FreePort(t.Context(), port)
-	want := fmt.Sprintf("port %d is in use on 127.0.0.1; end the program that holds it or choose another: set PORT=", port)
-	if err == nil || !strings.HasPrefix(err.Error(), want) {
-		t.Errorf("got %v, want %s…", err, want)
-	}
-}
-
-func TestFreePortIsChosen(t *testing.T) {
-	port, err := stand.FreePort(t.Context(), 0)
-	if err != nil || port == 0 {
-		t.Errorf("got %d, %v", port, err)
-	}
-	if _, err := stand.FreePort(t.Context(), 70000); err == nil || !strings.HasPrefix(err.Error(), "port 70000 cannot be used on 127.0.0.1: ") {
-		t.Errorf("got %v", err)
+	busy := listener.Addr().(*net.TCPAddr).Port
+	strict, _ := profile.ByName("strict")
+	for port, want := range map[int]string{
+		busy:   fmt.Sprintf("port %d is in use on 127.0.0.1; end the program that holds it or choose another: set PORT=", busy),
+		70_000: "port 70000 cannot be used on 127.0.0.1: ",
+	} {
+		_, err := stand.New(t.Context(), stand.Options{App: t.TempDir(), Profile: strict, Port: port})
+		if err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("got %v, want %s…", err, want)
+		}
 	}
 }
 
