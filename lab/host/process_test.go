@@ -69,26 +69,30 @@ func TestFixedPort(t *testing.T) {
 
 // The listener is the host's, and closed with it, also when it does not start.
 func TestListener(t *testing.T) {
-	for _, app := range []string{appFolder(t, goodHostJSON, goodFunctionJSON), t.TempDir()} {
+	listen := func() net.Listener {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
-		h, err := Start(t.Context(), Options{App: app, Listener: listener})
-		if err == nil {
-			if want := "http://" + listener.Addr().String(); h.URL() != want {
-				t.Errorf("got %q, want %q", h.URL(), want)
-			}
-			if err := h.Close(); err != nil {
-				t.Error(err)
-			}
-		}
+		return listener
+	}
+	served, refused := listen(), listen()
+	h := startHost(t, Options{Listener: served})
+	if want := "http://" + served.Addr().String(); h.URL() != want {
+		t.Errorf("got %q, want %q", h.URL(), want)
+	}
+	if err := h.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := Start(t.Context(), Options{App: t.TempDir(), Listener: refused}); err == nil {
+		t.Error("an empty folder was started")
+	}
+	for _, listener := range []net.Listener{served, refused} {
 		if _, err := listener.Accept(); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("the listener is still open: %v", err)
 		}
 	}
-	h := startHost(t, Options{})
-	if !strings.HasPrefix(h.URL(), "http://127.0.0.1:") {
+	if h := startHost(t, Options{}); !strings.HasPrefix(h.URL(), "http://127.0.0.1:") {
 		t.Errorf("without one: got %q", h.URL())
 	}
 }
