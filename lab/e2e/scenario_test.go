@@ -64,7 +64,7 @@ func one(t *testing.T) (d *directory.Directory, id string) {
 	return d, id
 }
 
-// field.md 4.1, StackOverflow: an administrator deletes somebody in Confluence,
+// From StackOverflow: an administrator deletes somebody in Confluence,
 // and wants them back. Entra learns of it from the 404, which has to be the
 // backend's own, and creates a new user.
 func TestUserDeletedAtTheBackendIsCreatedAgain(t *testing.T) {
@@ -93,7 +93,7 @@ func TestUserDeletedAtTheBackendIsCreatedAgain(t *testing.T) {
 	}
 }
 
-// field.md 4.2, Atlassian Guard: somebody signed in before they were
+// From the Atlassian Community, on Guard: somebody signed in before they were
 // provisioned. No filter finds the account; the POST links it.
 func TestJITUserIsAdopted(t *testing.T) {
 	for _, flag := range []bool{false, true} {
@@ -133,9 +133,9 @@ func TestJITUserIsAdopted(t *testing.T) {
 	}
 }
 
-// field.md 4.4, the product itself: one group is in scope, groups are accepted
-// and forgotten, and active has to be a boolean. Without /Groups nobody would
-// be provisioned.
+// What the proxy was first asked for, Schwarz IT's ODJ: one group is in scope,
+// groups are accepted and forgotten, and active has to be a boolean. Without
+// /Groups nobody would be provisioned.
 func TestGroupOnlyScopeWithBooleanActive(t *testing.T) {
 	for _, flag := range []bool{false, true} {
 		w := newWorld(t, "odj")
@@ -191,9 +191,9 @@ func TestWithoutGroupsNobodyIsProvisioned(t *testing.T) {
 	}
 }
 
-// field.md 4.5, LuxPlugins: administrators look into the audit log to see that
-// Test Connection came through. So the probe has to reach the backend, byte for
-// byte, and nothing may be made up for it.
+// From the documentation of LuxPlugins: administrators look into the audit log
+// to see that Test Connection came through. So the probe has to reach the
+// backend, byte for byte, and nothing may be made up for it.
 func TestProbeIsInTheAuditLog(t *testing.T) {
 	w := newWorld(t, "luxplugins")
 	d, _ := one(t)
