@@ -22,10 +22,12 @@ help: ## list the targets
 run: app ## Entra, the proxy and a SCIM backend on this machine, and a window onto them; ONCE=1 exits after the calls, PORT=N replaces 7071, PROFILE=guard is another backend, NORMALIZE=none shows what fails without the rules, VAULT=1 adds a rotation
 	CGO_ENABLED=0 $(GO) run ./lab run --app bin/app $(once) $(port) $(profile) $(normalize) $(vault)
 
+# One package at a time: a load test must not share the processors with a browser
+# or a benchmark.
 test: need-go ## vet, staticcheck, and all tests with the race detector
 	$(GO) vet ./...
 	$(TOOL) staticcheck ./...
-	$(GO) test -race -shuffle=on ./...
+	$(GO) test -p 1 -race -shuffle=on ./...
 
 # On a machine that cannot run what Azure runs, it is the same built for here.
 ifeq ($(shell uname -sm),Linux x86_64)
