@@ -261,7 +261,7 @@ func TestSettingsReachTheProxy(t *testing.T) {
 		}
 	})
 	environment := b.environment(t)
-	environment["BACKEND_TIMEOUT"], environment["MAX_BODY"] = "1s", "4"
+	environment["BACKEND_TIMEOUT"], environment["MAX_BODY"] = "3s", "4"
 	p := start(t, environment)
 	for _, setting := range []string{"ENTRA_TOKEN", "BACKEND_TOKEN", "BACKEND_CA"} {
 		// Before any call: the first one should not have to wait.
