@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -301,6 +302,11 @@ func (r *rotation) takeVaultAway() {
 	r.vault.SetDown(true)
 	r.vault.SetDelay(0)
 	r.pass(r.away)
+	// On a machine that lags no read may have come in that time.
+	r.await("a read of a secret that fails", 20*time.Second, func() bool {
+		log, err := os.ReadFile(r.log)
+		return err == nil && bytes.Contains(log, []byte(`"msg":"secret could not be read"`))
+	})
 	r.vault.SetDown(false)
 }
 

@@ -16,8 +16,12 @@ import (
 	"time"
 )
 
-// patience is how long one call may take.
-const patience = 10 * time.Second
+const (
+	// patience is how long one call may take, and streamPatience an answer of
+	// streamSize, on a machine that has much else to do.
+	patience       = 10 * time.Second
+	streamPatience = time.Minute
+)
 
 // load makes calls over keep-alive connections, HTTP/1.1 as Entra speaks it.
 type load struct {
@@ -159,6 +163,9 @@ func fetch(ctx context.Context, address string, get call, to io.Writer) (int64, 
 		return 0, err
 	}
 	defer response.Body.Close()
+	if err := c.conn.SetDeadline(time.Now().Add(streamPatience)); err != nil {
+		return 0, fmt.Errorf("%s: %w", get.name, err)
+	}
 	if response.StatusCode != http.StatusOK {
 		return 0, fmt.Errorf("%w to %s: status %d", errWrong, get.name, response.StatusCode)
 	}

@@ -29,7 +29,7 @@ func BenchmarkCycle(b *testing.B) {
 }
 
 // BenchmarkJobMemory shows what a job itself keeps after an initial cycle: the
-// endpoint is a stub that takes everything.
+// endpoint is one that takes everything.
 func BenchmarkJobMemory(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
@@ -37,7 +37,7 @@ func BenchmarkJobMemory(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		client := newStubClient(b, newStub())
+		client := newAgreeableClient(b, newAgreeable())
 		var before, after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&before)

@@ -298,7 +298,7 @@ func TestRetryAfter(t *testing.T) {
 }
 
 func TestJobOptionsAreChecked(t *testing.T) {
-	client := newStubClient(t, newStub())
+	client := newAgreeableClient(t, newAgreeable())
 	d := directory.New(1)
 	for name, test := range map[string]struct {
 		client  *Client

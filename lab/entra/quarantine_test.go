@@ -51,12 +51,12 @@ func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	}
 }
 
-// clockwork is an office provisioned over pipes: a stub behind a server.
+// clockwork is an office provisioned over pipes: an agreeable endpoint behind a server.
 type clockwork struct {
 	office
-	job  *Job
-	stub *stub
-	// fate, if it is set, answers instead of the stub.
+	job       *Job
+	agreeable *agreeable
+	// fate, if it is set, answers instead of it.
 	fate  func(w http.ResponseWriter, r *http.Request) bool
 	start time.Time
 	times []time.Duration // of the cycles of Run, from the start
@@ -66,7 +66,7 @@ type clockwork struct {
 // newClockwork must be called in a bubble; close ends all its goroutines.
 func newClockwork(t *testing.T, options JobOptions) (c *clockwork, end func()) {
 	t.Helper()
-	c = &clockwork{office: newOffice(t), stub: newStub(), start: time.Now()}
+	c = &clockwork{office: newOffice(t), agreeable: newAgreeable(), start: time.Now()}
 	line := newPipes()
 	server := &http.Server{Handler: c, ReadHeaderTimeout: time.Hour}
 	ended := make(chan error)
@@ -94,7 +94,7 @@ func (c *clockwork) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if c.fate != nil && c.fate(w, r) {
 		return
 	}
-	response, err := c.stub.RoundTrip(r)
+	response, err := c.agreeable.RoundTrip(r)
 	if err != nil {
 		panic(err)
 	}
@@ -282,14 +282,14 @@ func TestTooManyFailuresMeanQuarantine(t *testing.T) {
 		must(t, err, d.Assign(id))
 		ids = append(ids, id)
 	}
-	s := newStub()
+	s := newAgreeable()
 	s.answer = func(r *http.Request) *http.Response {
 		if strings.Contains(r.URL.RawQuery, "contoso") {
 			return problem(http.StatusInternalServerError)
 		}
 		return nil
 	}
-	job, err := NewJob(newStubClient(t, s), JobOptions{Directory: d, UsersOnly: true, Unmapped: []string{manager}})
+	job, err := NewJob(newAgreeableClient(t, s), JobOptions{Directory: d, UsersOnly: true, Unmapped: []string{manager}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -314,7 +314,7 @@ func TestTooManyFailuresMeanQuarantine(t *testing.T) {
 func TestInterruptedCycle(t *testing.T) {
 	for _, at := range []int{1, 3, 9} {
 		ctx, cancel := context.WithCancel(t.Context())
-		s := newStub()
+		s := newAgreeable()
 		s.answer = func(*http.Request) *http.Response {
 			if len(s.calls) == at {
 				cancel()
@@ -322,7 +322,7 @@ func TestInterruptedCycle(t *testing.T) {
 			return nil
 		}
 		o := newOffice(t)
-		job, err := NewJob(newStubClient(t, s), JobOptions{Directory: o.Directory, Parallel: 1})
+		job, err := NewJob(newAgreeableClient(t, s), JobOptions{Directory: o.Directory, Parallel: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -53,7 +53,7 @@ func TestFailureLeavesNothingBehind(t *testing.T) {
 	}
 }
 
-// The secrets are for nobody else on this machine. The stub of an app fails at
+// The secrets are for nobody else on this machine. The app here fails at
 // once, after the files were written, so it can report their modes.
 func TestSecretsAreForNobodyElse(t *testing.T) {
 	if runtime.GOOS == "windows" {

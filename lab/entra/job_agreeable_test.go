@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// stub is an endpoint without a network that knows nobody and takes everything.
+// agreeable is an endpoint without a network that knows nobody and takes everything.
 // It is an http.RoundTripper, so that it can be used in a bubble of
 // testing/synctest, where time is free.
-type stub struct {
+type agreeable struct {
 	mu    sync.Mutex
 	made  int
 	calls []time.Time
@@ -23,10 +23,10 @@ type stub struct {
 	answer func(*http.Request) *http.Response
 }
 
-func newStub() *stub { return &stub{} }
+func newAgreeable() *agreeable { return &agreeable{} }
 
-// newStubClient is a client whose calls end at the stub.
-func newStubClient(t testing.TB, s http.RoundTripper) *Client {
+// newAgreeableClient is a client whose calls end there.
+func newAgreeableClient(t testing.TB, s http.RoundTripper) *Client {
 	t.Helper()
 	client := newJobClient(t, Options{TenantURL: "http://scim.example.com/scim", Token: jobToken})
 	client.http.Transport = s
@@ -49,7 +49,7 @@ func problem(status int) *http.Response {
 }
 
 // RoundTrip answers at once, unless answer has just ended the call.
-func (s *stub) RoundTrip(r *http.Request) (*http.Response, error) {
+func (s *agreeable) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Body != nil {
 		defer r.Body.Close()
 	}
