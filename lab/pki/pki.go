@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// Authority is a self-signed certificate authority with its key.
+// Authority is a certificate authority with its key.
 type Authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
@@ -48,15 +48,22 @@ type Leaf struct {
 // New makes an authority whose subject has the common name given, valid for 90
 // days. It fails only when the system has no randomness.
 func New(commonName string) (*Authority, error) {
-	return newAuthority(commonName, time.Now().Add(validity))
+	return newAuthority(commonName, time.Now().Add(validity), nil)
+}
+
+// Intermediate makes an authority whose certificate a signed, valid for 90 days.
+// It fails only when the system has no randomness.
+func (a *Authority) Intermediate(commonName string) (*Authority, error) {
+	return newAuthority(commonName, time.Now().Add(validity), a)
 }
 
 // NewExpired makes an authority whose own certificate ended an hour ago.
 func NewExpired(commonName string) (*Authority, error) {
-	return newAuthority(commonName, time.Now().Add(-time.Hour))
+	return newAuthority(commonName, time.Now().Add(-time.Hour), nil)
 }
 
-func newAuthority(commonName string, notAfter time.Time) (*Authority, error) {
+// newAuthority makes one that parent signs, or itself if there is none.
+func newAuthority(commonName string, notAfter time.Time, parent *Authority) (*Authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("pki: generate key: %w", err)
@@ -69,7 +76,10 @@ func newAuthority(commonName string, notAfter time.Time) (*Authority, error) {
 		BasicConstraintsValid: true,
 		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 	}
-	cert, err := sign(template, template, &key.PublicKey, key)
+	if parent == nil {
+		parent = &Authority{cert: template, key: key}
+	}
+	cert, err := sign(template, parent.cert, &key.PublicKey, parent.key)
 	if err != nil {
 		return nil, err
 	}

@@ -4,10 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
-	"fmt"
-	"net"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -27,6 +25,20 @@ type Options struct {
 	// valid under those given; if it has others, the connection is tried once
 	// more. Nil means that there never are any.
 	RenewRoots func(ctx context.Context, refused *Roots) *Roots
+	// Identity yields the certificate for a backend that asks for one. It is
+	// asked for each new connection, so that a new one counts without a
+	// restart; its error ends the connection attempt and comes back from
+	// RoundTrip wrapped. So does a key that can make none of the signatures
+	// that the backend takes, even if it would do without a certificate. Nil,
+	// and a nil Identity, mean that there is none.
+	Identity func(context.Context) (*Identity, error)
+	// RenewIdentity is asked for a newer one when the backend refuses the one
+	// given. If it has another, a handshake that failed for it is tried once
+	// more. In TLS 1.3 the refusal comes after the handshake: then the call
+	// fails, RenewIdentity is asked beside it, for 10 s at most, and the next
+	// connection profits. It must return when ctx ends. Nil means that there
+	// never is any.
+	RenewIdentity func(ctx context.Context, refused *Identity) *Identity
 	// Verified gets the chain of each connection that is made, the backend's
 	// own certificate first; nil means nobody wants it. It must not block.
 	Verified func(chain []*x509.Certificate)
@@ -56,6 +68,9 @@ const (
 	maxReceive = 1 << 20
 	// maxHeader bounds the backend's response header, in bytes.
 	maxHeader = 64 << 10
+	// renewLimit bounds the read of a newer client certificate that no call
+	// waits for.
+	renewLimit = 10 * time.Second
 )
 
 // Transport makes the calls to the backend. Use [NewTransport].
@@ -63,6 +78,7 @@ type Transport struct {
 	*http.Transport
 	dialer   *dialer
 	answered atomic.Bool // the backend has answered a call
+	renewing atomic.Bool // RenewIdentity is being asked beside the calls
 }
 
 // NewTransport makes a transport, which connects at the first call. The
@@ -96,111 +112,79 @@ func NewTransport(options Options) *Transport {
 
 // RoundTrip implements [http.RoundTripper]. [Explain] knows its errors.
 func (t *Transport) RoundTrip(request *http.Request) (*http.Response, error) {
+	var used **tls.Conn // nil if nobody will ask
+	if t.dialer.options.Identity != nil {
+		request, used = traced(request)
+	}
 	response, err := t.Transport.RoundTrip(request)
 	if err == nil {
 		t.answered.Store(true)
 		return response, nil
 	}
-	// In TLS 1.3 the client learns only after its side of the handshake that
-	// the server misses its certificate (RFC 8446 section 4.4.2.4), and over
-	// HTTP/2 net/http loses the alert: what is left is a closed connection.
-	if t.dialer.asked.Load() && !t.answered.Load() && (closed(err) || strings.Contains(err.Error(), notEstablished)) {
-		if _, ok := errors.AsType[*handshakeError](err); !ok {
-			err = &handshakeError{err: err, name: t.dialer.options.ServerName, certificateAsked: true}
-		}
+	if isDialing(err) {
+		return nil, err
+	}
+	if refusal := t.lateRefusal(err, used); refusal != nil {
+		t.renewBeside(refusal.offer.identity)
+		return nil, refusal
 	}
 	return nil, err
+}
+
+// traced returns the request, and where the connection that it goes out on will
+// be found.
+func traced(request *http.Request) (*http.Request, **tls.Conn) {
+	used := new(*tls.Conn)
+	return request.WithContext(httptrace.WithClientTrace(request.Context(), &httptrace.ClientTrace{
+		GotConn: func(info httptrace.GotConnInfo) { *used, _ = info.Conn.(*tls.Conn) },
+	})), used
 }
 
 // notEstablished is in net/http's error, which is not exported, for an HTTP/2
 // connection that ended before the backend's first word on it.
 const notEstablished = "client conn could not be established"
 
-type dialer struct {
-	options Options
-	limit   time.Duration
-	net     net.Dialer
-	asked   atomic.Bool // the last handshake that succeeded asked for a client certificate
+// lateRefusal returns the handshake error that a failed call comes down to if the
+// backend refuses the client certificate, or the want of one; nil if it does
+// not. In TLS 1.3 that is known only after our side of the handshake (RFC 8446
+// section 4.4.2.4), and the alert may get lost when the connection ends.
+func (t *Transport) lateRefusal(err error, used **tls.Conn) *handshakeError {
+	l := t.dialer.last.Load()
+	if used != nil && *used != nil {
+		l = linkOf(*used)
+	}
+	if l == nil || !l.offer.asked {
+		return nil
+	}
+	lost := strings.Contains(err.Error(), notEstablished)
+	if lost && used != nil && *used != nil {
+		// net/http is done with this connection, and crypto/tls repeats what
+		// ended it.
+		_, again := (*used).Read(make([]byte, 1))
+		if _, ok := remoteAlert(again); ok || closed(again) {
+			err = again
+		}
+	}
+	if alert, ok := remoteAlert(err); !ok || !clientCertificateAlerts[alert] {
+		// Without a certificate, a backend that has answered does not demand one.
+		if !lost && !closed(err) || !l.unheard(err) || l.offer.identity == nil && t.answered.Load() {
+			return nil
+		}
+	}
+	return &handshakeError{err: err, name: t.dialer.options.ServerName, offer: l.offer}
 }
 
-func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	return d.net.DialContext(ctx, network, address)
+// renewBeside has a newer client certificate read for the next connection. The
+// call that was refused does not wait: it may have had an effect for all we
+// know, and is not repeated.
+func (t *Transport) renewBeside(refused *Identity) {
+	if refused == nil || t.dialer.options.RenewIdentity == nil || !t.renewing.CompareAndSwap(false, true) {
+		return
+	}
+	go func() { // ends with the read, renewLimit at the latest
+		defer t.renewing.Store(false)
+		ctx, cancel := context.WithTimeout(context.Background(), renewLimit)
+		defer cancel()
+		t.dialer.options.RenewIdentity(ctx, refused)
+	}()
 }
-
-// dialTLS connects under the present roots, and under newer ones if there are any
-// and the backend's certificate asks for them: nothing has been sent by then.
-func (d *dialer) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
-	if d.options.Roots == nil {
-		return d.handshake(ctx, network, address, nil)
-	}
-	roots, err := d.options.Roots(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("backend CA: %w", err)
-	}
-	conn, err := d.handshake(ctx, network, address, roots)
-	if d.options.RenewRoots == nil || !isUntrusted(err) {
-		return conn, err
-	}
-	fresh := d.options.RenewRoots(ctx, roots)
-	if fresh.String() == roots.String() {
-		return nil, err
-	}
-	return d.handshake(ctx, network, address, fresh)
-}
-
-// isUntrusted reports whether other roots might make the handshake succeed.
-func isUntrusted(err error) bool {
-	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return true
-	}
-	invalid, ok := errors.AsType[x509.CertificateInvalidError](err)
-	return ok && invalid.Reason == x509.Expired && invalid.Cert.IsCA
-}
-
-// handshake makes one connection. It does the handshake itself instead of
-// leaving it to the transport, which reports an EOF in the handshake just as
-// one after the request.
-func (d *dialer) handshake(ctx context.Context, network, address string, roots *Roots) (net.Conn, error) {
-	config := &tls.Config{
-		ServerName: d.options.ServerName,
-		MinVersion: tls.VersionTLS12,
-		NextProtos: []string{"h2", "http/1.1"},
-	}
-	if roots != nil {
-		config.RootCAs = roots.Pool
-	}
-	asked := false // in the handshake, which is over when it is read
-	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-		asked = true
-		// What the TLS client itself sends for want of a certificate.
-		return &tls.Certificate{}, nil
-	}
-
-	plain, err := d.dial(ctx, network, address)
-	if err != nil {
-		return nil, err
-	}
-	conn := tls.Client(plain, config)
-	ctx, cancel := context.WithTimeout(ctx, d.limit)
-	defer cancel()
-	if err := conn.HandshakeContext(ctx); err != nil {
-		_ = plain.Close() // the handshake's error is the one to report
-		return nil, &handshakeError{err: err, name: d.options.ServerName, certificateAsked: asked}
-	}
-	d.asked.Store(asked)
-	if d.options.Verified != nil {
-		d.options.Verified(conn.ConnectionState().VerifiedChains[0])
-	}
-	return conn, nil
-}
-
-// handshakeError is a failed TLS handshake with the backend.
-type handshakeError struct {
-	err              error
-	name             string
-	certificateAsked bool // the backend asked for a client certificate
-}
-
-func (e *handshakeError) Error() string { return "TLS handshake: " + e.err.Error() }
-
-func (e *handshakeError) Unwrap() error { return e.err }
