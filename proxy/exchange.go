@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 
 	"go.uber.org/zap"
@@ -46,6 +47,8 @@ type exchange struct {
 	credential token.Secret
 
 	rules    scim.Set // that changed the request or the answer
+	dropped  int      // attributes and operations, see [scim.Outcome]
+	answer   string   // what made it in the backend's place; "" if the backend did
 	status   int
 	written  int64
 	complete bool // the answer went out whole
@@ -111,13 +114,50 @@ func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 
 // refuse answers with a problem of ours.
 func (x *exchange) refuse(found problem) {
+	x.leaveBody()
+	// If the write fails, the client has left and nobody is there to be told.
+	_ = found.write(x, x.id)
+}
+
+// answer is what the proxy says in the backend's place, where it was asked to.
+type answer struct {
+	by       string // for the log: what made it
+	status   int
+	location string // "" for none
+	body     []byte // a SCIM message; nil for none
+}
+
+// The makers of answers.
+const (
+	byGroupStub   = "group_stub"
+	byNothingLeft = "nothing_left"
+)
+
+// reply sends an answer of ours, and completes the exchange.
+func (x *exchange) reply(own *answer) {
+	x.leaveBody()
+	x.answer, x.complete = own.by, true
+	h := x.Header()
+	if own.location != "" {
+		h.Set("Location", own.location)
+	}
+	if own.body != nil {
+		h.Set("Content-Type", mediaSCIM)
+		h.Set("Content-Length", strconv.Itoa(len(own.body)))
+	}
+	x.WriteHeader(own.status)
+	if own.body != nil && x.method != http.MethodHead {
+		_, _ = x.Write(own.body) // as in refuse
+	}
+}
+
+// leaveBody makes ready for an answer before the client's body is read.
+func (x *exchange) leaveBody() {
 	if x.bodyPending() {
 		// Without it the answer waits behind the server's drain of the body.
 		x.Header().Set("Connection", "close")
 		_ = http.NewResponseController(x.ResponseWriter).SetReadDeadline(time.Now().Add(lingerLimit))
 	}
-	// If the write fails, the client has left and nobody is there to be told.
-	_ = found.write(x, x.id)
 }
 
 // clientGone reports whether the client broke the connection off.
@@ -175,11 +215,14 @@ func (x *exchange) MarshalLogObject(line zapcore.ObjectEncoder) error {
 	if x.rules != 0 {
 		line.AddString("rules", x.rules.String())
 	}
+	if x.dropped > 0 {
+		line.AddInt("dropped", x.dropped)
+	}
 	if x.replayed {
 		line.AddBool("replayed", true)
 	}
 	for _, optional := range [...]struct{ key, value string }{
-		{"class", x.class}, {"cause", x.cause}, {"remedy", x.remedy},
+		{"answer", x.answer}, {"class", x.class}, {"cause", x.cause}, {"remedy", x.remedy},
 	} {
 		if optional.value != "" {
 			line.AddString(optional.key, optional.value)

@@ -27,7 +27,8 @@ var bodyKinds = map[[2]string]scim.Body{
 	{http.MethodPut, "/Me"}:            scim.Replace,
 }
 
-// bodyKind returns what the call's body is, and whether a rule may change it.
+// bodyKind returns what the call's body is, and whether a rule may change it, or
+// an attribute be dropped from it.
 func (p *Proxy) bodyKind(x *exchange, r *http.Request) (kind scim.Body, concerned bool) {
 	if x.body.length == 0 {
 		return 0, false
@@ -67,17 +68,29 @@ func isEncoded(contentEncoding []string) bool {
 	return false
 }
 
-// normalize applies the rules to the held body.
+// errNothingLeft: every operation of a PATCH was about attributes that are
+// dropped.
+var errNothingLeft = errors.New("no operation is left of the PATCH")
+
+// normalize applies the rules to the held body, and drops attributes from it.
 func (p *Proxy) normalize(x *exchange, kind scim.Body) error {
 	if len(x.body.held) == 0 {
 		return nil // it came in chunks, and there was none
 	}
-	body, fired, err := p.options.Normalizer.Request(kind, x.body.held)
+	of := scim.User
+	if strings.HasPrefix(x.endpoint, "/Groups") {
+		of = scim.Group
+	}
+	outcome, err := p.options.Normalizer.Request(kind, of, x.body.held)
 	if err != nil {
 		return err // nothing added: its text is shown to the client
 	}
-	x.body.replace(body)
-	x.rules |= fired
+	x.rules |= outcome.Fired
+	x.dropped += outcome.Dropped
+	if outcome.Empty {
+		return errNothingLeft
+	}
+	x.body.replace(outcome.Body)
 	return nil
 }
 

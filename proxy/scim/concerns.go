@@ -16,7 +16,7 @@ const (
 // bodyRules are the rules that may change a body of a kind.
 var bodyRules = [...]Set{Patch: patchRules, Create: createRules, Replace: valueRules}
 
-// Concerns reports whether a rule that is on may change a body of the kind. If
-// none may, the body need not be read: [Normalizer.Request] would do no more
-// than refuse it.
-func (n *Normalizer) Concerns(kind Body) bool { return n.rules&bodyRules[kind] != 0 }
+// Concerns reports whether a rule that is on, or [Options].Drop, may change a
+// body of the kind. If none may, the body need not be read: [Normalizer.Request]
+// would do no more than refuse it.
+func (n *Normalizer) Concerns(kind Body) bool { return n.Drops() || n.rules&bodyRules[kind] != 0 }

@@ -10,11 +10,16 @@ import (
 
 // Normalizer applies the rules that are on. Use [New]; it can be shared.
 type Normalizer struct {
-	rules   Set
-	plans   [len(bodyRules)][]step
-	schemas []string
+	rules Set
+	plans [len(bodyRules)][]step
+	// revealing are the steps of plans that come before the others, if what they
+	// reveal may have to be dropped.
+	revealing [len(bodyRules)][]step
+	schemas   []string
 
 	booleans, integers, multivalued []custom
+
+	drop [Group + 1][]custom // by the type of resource
 
 	parsers sync.Pool
 }
@@ -48,8 +53,16 @@ func New(options Options) (*Normalizer, error) {
 			*each.into = append(*each.into, custom{p.schema, p.attribute, p.sub})
 		}
 	}
+	for _, name := range options.Drop {
+		if !n.addDrop(name) {
+			return nil, &OptionError{"Drop", name}
+		}
+	}
 	for kind := range n.plans {
-		n.plans[kind] = n.plan(Body(kind))
+		n.plans[kind] = n.plan(Body(kind), n.rules)
+		if n.dropsRoles() {
+			n.revealing[kind] = n.plan(Body(kind), n.rules&revealing)
+		}
 	}
 	return n, nil
 }
@@ -60,12 +73,13 @@ type step struct {
 	action
 }
 
-// plan lists the rules for a kind of body in the order of the table.
-func (n *Normalizer) plan(kind Body) (plan []step) {
+// plan lists those of the rules that are for a kind of body in the order of the
+// table.
+func (n *Normalizer) plan(kind Body, rules Set) (plan []step) {
 	idle := map[ID]bool{
 		CustomBoolean: len(n.booleans) == 0, CustomInteger: len(n.integers) == 0, CustomMultivalued: len(n.multivalued) == 0,
 	}
-	for id := range (n.rules & bodyRules[kind]).All() {
+	for id := range (rules & bodyRules[kind]).All() {
 		if !idle[id] {
 			plan = append(plan, step{id, table[id].action})
 		}
@@ -90,29 +104,43 @@ func (e *OptionError) Error() string {
 // Rules returns the rules that are on.
 func (n *Normalizer) Rules() Set { return n.rules }
 
-// Request normalizes a request body. It returns the rules that changed it; if
-// there are none, the result is the slice that was given. With an error, which
-// wraps [ErrSyntax] or [ErrValue], there is no result.
-func (n *Normalizer) Request(kind Body, body []byte) ([]byte, Set, error) {
+// Drops reports whether attributes are removed from request bodies: whether
+// [Options].Drop named any.
+func (n *Normalizer) Drops() bool { return len(n.drop[User])+len(n.drop[Group]) > 0 }
+
+// Request normalizes a request body of a resource. With an error, which wraps
+// [ErrSyntax] or [ErrValue], there is no outcome.
+func (n *Normalizer) Request(kind Body, of Resource, body []byte) (Outcome, error) {
 	p := n.parser()
 	defer n.release(p)
 	root, end, err := p.parse(body)
 	if err != nil {
-		return nil, 0, err
+		return Outcome{}, err
 	}
 	r := run{n: n, parser: p, kind: kind, sites: p.sites[:0]}
+	if n.Drops() {
+		r.dropping = &dropping{names: n.drop[of]}
+	}
 	err = r.body(root)
 	p.sites = r.sites
 	if err != nil {
-		return nil, 0, err
+		return Outcome{}, err
+	}
+	outcome := Outcome{Body: body, Fired: r.fired}
+	if d := r.dropping; d != nil {
+		outcome.Dropped, outcome.Empty = d.count, d.empty
 	}
 	switch {
-	case r.fired == 0:
-		return body, 0, nil
+	case outcome.Empty:
+		outcome.Body = nil
+		return outcome, nil
+	case outcome.Fired == 0 && outcome.Dropped == 0:
+		return outcome, nil
 	case p.count > maxValues/8 && root.count() > maxValues: // no rule makes 8 of one
-		return nil, 0, fmt.Errorf("%w: found a body that rules would make more than %d values of", ErrSyntax, maxValues)
+		return Outcome{}, fmt.Errorf("%w: found a body that rules would make more than %d values of", ErrSyntax, maxValues)
 	}
-	return splice(body, root, end), r.fired, nil
+	outcome.Body = splice(body, root, end)
+	return outcome, nil
 }
 
 // splice returns a body with another root, which ended at end. White space

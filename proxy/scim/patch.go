@@ -44,21 +44,18 @@ var (
 
 // patch applies the rules for PATCH, in the order of the table.
 func (r *run) patch(root *value) error {
-	message := attribute{name: "Operations", subs: messageNames}
-	if !uniqueSubs(&message, root) {
-		return r.twice(&path{known: &message})
+	list, err := r.operationList(root)
+	if list == nil || err != nil {
+		return err
 	}
-	list := root.member("Operations")
-	if list == nil || list.value.kind != array {
-		return nil
-	}
-	operations, err := r.operations(list.value)
+	operations, err := r.operations(list)
 	if err != nil {
 		return err
 	}
 	length := len(operations)
-	for i := range r.n.plans[Patch] {
-		rule := &r.n.plans[Patch][i]
+	plan := r.plan()
+	for i := range plan {
+		rule := &plan[i]
 		if r.lacks(rule) {
 			continue
 		}
@@ -74,18 +71,34 @@ func (r *run) patch(root *value) error {
 		}
 	}
 	if len(operations) > length {
-		setOperations(root, operations)
+		r.setOperations(root, operations)
 	}
 	return nil
 }
 
+// operationList returns the list of a message's operations; nil if it has none.
+func (r *run) operationList(root *value) (*value, error) {
+	message := attribute{name: "Operations", subs: messageNames}
+	if !uniqueSubs(&message, root) {
+		return nil, r.twice(&path{known: &message})
+	}
+	list := root.member("Operations")
+	if list == nil || list.value.kind != array {
+		return nil, nil
+	}
+	return list.value, nil
+}
+
 // setOperations makes the operations those of the message.
-func setOperations(root *value, operations []*operation) {
+func (r *run) setOperations(root *value, operations []*operation) {
 	children := make([]child, len(operations))
 	for i, o := range operations {
 		children[i] = o.element
 	}
 	root.member("Operations").value.children = children
+	if r.dropping != nil {
+		r.dropping.sent = nil // and no error follows that would count them
+	}
 }
 
 // operations returns the elements of Operations.
@@ -96,13 +109,15 @@ func (r *run) operations(list *value) ([]*operation, error) {
 	for i := range operations {
 		o := &r.parser.operations[i]
 		operations[i] = o
-		o.element, o.index = list.children[i], i+1
+		o.element, o.index = list.children[i], r.sentAs(i+1)
 		if err := o.read(r); err != nil {
-			return nil, fmt.Errorf("operation %d: %w", o.index, err)
+			return nil, atOperation(o.index, err)
 		}
 	}
 	return operations, nil
 }
+
+func atOperation(index int, err error) error { return fmt.Errorf("operation %d: %w", index, err) }
 
 // atOperations applies one rule.
 func (r *run) atOperations(rule *step, operations []*operation) ([]*operation, bool, error) {
@@ -114,7 +129,7 @@ func (r *run) atOperations(rule *step, operations []*operation) ([]*operation, b
 		if rule.operation != nil {
 			changed, err := rule.operation(r, o)
 			if err != nil {
-				return nil, false, fmt.Errorf("operation %d: %w", o.index, err)
+				return nil, false, atOperation(o.index, err)
 			}
 			any, more = any || changed, more+len(o.more)
 		}
@@ -133,31 +148,50 @@ func (r *run) atOperations(rule *step, operations []*operation) ([]*operation, b
 	return all, any, nil
 }
 
-// read takes the operation's object apart.
-func (o *operation) read(r *run) error {
-	var parts [len(operationNames)]*value
-	for i := range o.element.value.children {
-		c := &o.element.value.children[i]
+// operationParts are the members of an operation's object; nil if absent.
+type operationParts struct{ op, path, value *value }
+
+// operationParts takes the operation's object apart.
+func (r *run) operationParts(object *value) (parts operationParts, err error) {
+	into := [len(operationNames)]**value{&parts.op, &parts.path, &parts.value}
+	for i := range object.children {
+		c := &object.children[i]
 		for j, name := range operationNames {
 			if !equalFold(c.name, name) {
 				continue
 			}
-			if parts[j] != nil {
-				return r.twice(&path{known: &attribute{name: "op, path or value"}})
+			if *into[j] != nil {
+				return parts, r.twice(&path{known: &attribute{name: "op, path or value"}})
 			}
-			parts[j] = c.value
+			*into[j] = c.value
 		}
 	}
-	op, to := parts[0], parts[1]
+	return parts, nil
+}
+
+// verbOf returns the verb that a value names; nil names none.
+func verbOf(op *value) verb {
 	for v := add; op != nil && v <= remove; v++ {
 		if equalFold(op.unquoted(), verbs[v]) {
-			o.verb = v
+			return v
 		}
 	}
-	o.value = parts[2]
-	// A path that is null is unassigned (RFC 7643 section 2.5).
-	if to != nil && to.kind != null {
-		o.hasPath, o.path = true, r.n.operationPath(to.unquoted())
+	return other
+}
+
+// isAssigned reports whether a path is there: one that is null is unassigned
+// (RFC 7643 section 2.5).
+func isAssigned(to *value) bool { return to != nil && to.kind != null }
+
+// read takes the operation apart.
+func (o *operation) read(r *run) error {
+	parts, err := r.operationParts(o.element.value)
+	if err != nil {
+		return err
+	}
+	o.verb, o.value = verbOf(parts.op), parts.value
+	if isAssigned(parts.path) {
+		o.hasPath, o.path = true, r.n.operationPath(parts.path.unquoted())
 	}
 	return o.findSites(r)
 }

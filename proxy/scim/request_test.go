@@ -63,7 +63,7 @@ func TestRequestRules(t *testing.T) {
 	for _, c := range ruleCases(t) {
 		t.Run(c.name, func(t *testing.T) {
 			n, input := c.normalizer(t), []byte(c.input)
-			output, fired, err := n.Request(c.kind, input)
+			output, fired, err := request(n, c.kind, input)
 			if c.refuse != "" {
 				if err == nil || err.Error() != c.refuse || output != nil {
 					t.Fatalf("got %s and error %v\nwant error %s", output, err, c.refuse)
@@ -82,7 +82,7 @@ func TestRequestRules(t *testing.T) {
 			if string(input) != c.input {
 				t.Errorf("the input was overwritten: %s", input)
 			}
-			again, fired, err := n.Request(c.kind, output)
+			again, fired, err := request(n, c.kind, output)
 			if err != nil || fired != 0 {
 				t.Errorf("a second time: %s by %s, %v", again, fired, err)
 			}
@@ -95,11 +95,11 @@ func TestDepth(t *testing.T) {
 	nested := func(depth int) []byte {
 		return []byte(`{"x":` + strings.Repeat("[", depth-1) + strings.Repeat("]", depth-1) + `}`)
 	}
-	if _, _, err := n.Request(scim.Patch, nested(64)); err != nil {
+	if _, _, err := request(n, scim.Patch, nested(64)); err != nil {
 		t.Errorf("depth 64: %v", err)
 	}
 	for _, depth := range []int{65, 100_000} {
-		if _, _, err := n.Request(scim.Patch, nested(depth)); !errors.Is(err, scim.ErrSyntax) || !strings.Contains(err.Error(), "deeper than 64") {
+		if _, _, err := request(n, scim.Patch, nested(depth)); !errors.Is(err, scim.ErrSyntax) || !strings.Contains(err.Error(), "deeper than 64") {
 			t.Errorf("depth %d: %v", depth, err)
 		}
 	}
@@ -110,10 +110,10 @@ func TestDepth(t *testing.T) {
 func TestNumberOfValues(t *testing.T) {
 	n := (&ruleCase{rules: "all"}).normalizer(t)
 	list := func(values int) []byte { return []byte(`{"x":[0` + strings.Repeat(",0", values-3) + `]}`) }
-	if _, _, err := n.Request(scim.Patch, list(1<<17)); err != nil {
+	if _, _, err := request(n, scim.Patch, list(1<<17)); err != nil {
 		t.Errorf("131072 values: %v", err)
 	}
-	if _, _, err := n.Request(scim.Patch, list(1<<17+1)); !errors.Is(err, scim.ErrSyntax) || !strings.Contains(err.Error(), "more than 131072 values") {
+	if _, _, err := request(n, scim.Patch, list(1<<17+1)); !errors.Is(err, scim.ErrSyntax) || !strings.Contains(err.Error(), "more than 131072 values") {
 		t.Errorf("131073 values: %v", err)
 	}
 }
@@ -141,7 +141,7 @@ func TestHostileBodies(t *testing.T) {
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		output, fired, err := n.Request(test.kind, []byte(test.body))
+		output, fired, err := request(n, test.kind, []byte(test.body))
 		if err != nil || fired == 0 {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -162,7 +162,7 @@ func TestHostileBodies(t *testing.T) {
 func TestInvalidUTF8IsRefused(t *testing.T) {
 	n := (&ruleCase{rules: "all"}).normalizer(t)
 	for _, body := range []string{"{\"x\":\"\xff\"}", "{\"\xc0\xaf\":1}", `{"x":"\ud800"}`, "\xef\xbb\xbf{}"} {
-		if _, _, err := n.Request(scim.Patch, []byte(body)); !errors.Is(err, scim.ErrSyntax) {
+		if _, _, err := request(n, scim.Patch, []byte(body)); !errors.Is(err, scim.ErrSyntax) {
 			t.Errorf("%q: %v", body, err)
 		}
 	}

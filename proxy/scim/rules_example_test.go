@@ -38,7 +38,7 @@ func TestExamplesOfTheTableHold(t *testing.T) {
 		}
 		kind, before := example(rule.Before)
 		_, after := example(rule.After)
-		got, fired, err := n.Request(kind, []byte(before))
+		got, fired, err := request(n, kind, []byte(before))
 		if err != nil || !fired.Has(id) {
 			t.Errorf("%s: fired %q, %v", rule.Name, fired, err)
 		}
@@ -94,7 +94,7 @@ func TestExampleOfCustomAttributesHolds(t *testing.T) {
 	}
 	_, before := example("{" + lines["- {"])
 	_, after := example("{" + lines["+ {"])
-	got, _, err := n.Request(scim.Patch, []byte(before))
+	got, _, err := request(n, scim.Patch, []byte(before))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,9 @@ type run struct {
 	parser *parser // has read the body
 	kind   Body
 	fired  Set
-	sites  []site
+	// dropping is nil if nothing is to be dropped.
+	dropping *dropping
+	sites    []site
 	// present are the bits of the attributes that sites are about.
 	present uint64
 	// embedded reads JSON out of strings; nil until there is some. Its bounds are
@@ -49,16 +51,57 @@ func (s *site) rename(r *run, text []byte) {
 // beside a manager in an array, for one.
 const uncovering Set = 1<<CreateRefNull | 1<<CreateNull
 
-// body applies the rules that are on, until a second run would change nothing.
+// body drops attributes and applies the rules that are on.
 func (r *run) body(root *value) error {
 	if root.kind != object {
 		return nil // valid JSON, but not SCIM: the backend's to refuse
 	}
+	if r.dropping == nil {
+		return r.rules(root)
+	}
+	if _, err := r.drop(root); err != nil || r.dropping.empty || r.n.rules&bodyRules[r.kind] == 0 {
+		return err
+	}
+	// Rules that reveal come alone first, so that no other one fires on what goes
+	// because of that.
+	if r.dropping.revealing = len(r.n.revealing[r.kind]) > 0; r.dropping.revealing {
+		if err := r.rulesAndDrop(root); err != nil || r.dropping.empty {
+			return err
+		}
+		r.dropping.revealing = false
+	}
+	return r.rulesAndDrop(root)
+}
+
+// rulesAndDrop applies rules until nothing is left that has to be dropped.
+func (r *run) rulesAndDrop(root *value) error {
+	for {
+		if err := r.rules(root); err != nil || r.fired&revealing == 0 {
+			return err
+		}
+		if dropped, err := r.drop(root); err != nil || r.dropping.empty || !dropped {
+			return err
+		}
+	}
+}
+
+// plan lists the rules that are being applied.
+func (r *run) plan() []step {
+	if r.dropping != nil && r.dropping.revealing {
+		return r.n.revealing[r.kind]
+	}
+	return r.n.plans[r.kind]
+}
+
+// rules applies rules, until a second run would change nothing.
+func (r *run) rules(root *value) error {
 	apply := r.resource
 	if r.kind == Patch {
 		apply = r.patch
 	}
-	for all := Set(0); ; r.fired = 0 {
+	all := r.fired
+	for {
+		r.fired = 0
 		err := apply(root)
 		all |= r.fired
 		if err != nil || r.fired&uncovering == 0 {
@@ -74,8 +117,9 @@ func (r *run) resource(root *value) error {
 	if err != nil {
 		return err
 	}
-	for i := range r.n.plans[r.kind] {
-		rule := &r.n.plans[r.kind][i]
+	plan := r.plan()
+	for i := range plan {
+		rule := &plan[i]
 		if r.lacks(rule) {
 			continue
 		}

@@ -101,6 +101,7 @@ var simpleValues = attribute{multi: true, subs: plainSubs}
 
 // The attributes that rules name.
 var (
+	schemasAttribute   = coreAttributes["schemas"]
 	idAttribute        = coreAttributes["id"]
 	activeAttribute    = coreAttributes["active"]
 	groupsAttribute    = coreAttributes["groups"]

@@ -7,6 +7,9 @@
 // between calls. A body that no rule concerns comes out as the same bytes;
 // elsewhere only the bytes change that a rule is about. Member order, the text
 // of numbers, escapes, white space and attributes that nobody knows survive.
+//
+// With the same edits, attributes that a backend refuses are dropped from request
+// bodies: see [Options].
 package scim
 
 import "errors"
@@ -36,6 +39,17 @@ const (
 	Replace
 )
 
+// Resource is the type of the resource that a request body is about.
+type Resource int
+
+// The types of resources (RFC 7643 section 4).
+const (
+	// User is a user, also the one that is asking (/Me).
+	User Resource = iota
+	// Group is a group.
+	Group
+)
+
 // Options describe a [Normalizer]. The zero value is one that does nothing.
 type Options struct {
 	// Rules are the rules that are on.
@@ -48,4 +62,27 @@ type Options struct {
 	// urn:ietf:params:scim:schemas:extension:NAME:2.0:User, or Group, are known
 	// without.
 	Extensions []string
+	// Drop are the attributes that are removed from request bodies, as paths of
+	// RFC 7644 section 3.10 without a filter, or the URI of an extension schema,
+	// which stands for all of it. With the URI of a core schema in front, a path
+	// counts for that type of resource only, and for both without. The attribute
+	// schemas and sub-attributes named value cannot be dropped. Nil removes
+	// nothing.
+	Drop []string
+}
+
+// Outcome is what became of a request body.
+type Outcome struct {
+	// Body is the slice that was given if nothing changed.
+	Body []byte
+	// Fired are the rules that changed it.
+	Fired Set
+	// Dropped is how many members, elements of schemas and operations were
+	// removed because of [Options].Drop. What went because it was empty then
+	// does not count apart.
+	Dropped int
+	// Empty tells that a PATCH has no operation left because of [Options].Drop.
+	// Body is then nil, and nothing to be sent: RFC 7644 section 3.5.2 knows no
+	// PATCH without an operation.
+	Empty bool
 }

@@ -66,7 +66,7 @@ func (n *Normalizer) Complete(patch, resource []byte) ([]byte, Set) {
 			joined[o] = true
 		}
 	}
-	setOperations(root, slices.DeleteFunc(operations, func(o *operation) bool { return joined[o] }))
+	r.setOperations(root, slices.DeleteFunc(operations, func(o *operation) bool { return joined[o] }))
 	return splice(patch, root, end), Set(0).With(MissingTarget)
 }
 
@@ -97,7 +97,7 @@ func (r *run) targets(root *value) (targets []*target, operations []*operation) 
 	var disturbed uint64 // bits of the attributes
 	for _, o := range operations {
 		t := o.target()
-		if t == nil {
+		if t == nil || r.n.restores(t) {
 			disturbed |= o.disturbs()
 			continue
 		}

@@ -21,7 +21,7 @@ func TestCompleteVectors(t *testing.T) {
 			t.Fatal(err)
 		}
 		n := v.normalizer(t, all(t).With(scim.MissingTarget))
-		patch, _, err := n.Request(scim.Patch, input.Patch)
+		patch, _, err := request(n, scim.Patch, input.Patch)
 		if err != nil || !n.NeedsResource(patch) {
 			t.Fatalf("%s: needs no resource, %v", v.Name, err)
 		}
