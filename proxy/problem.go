@@ -28,18 +28,22 @@ var (
 )
 
 var (
-	errSettings          = errors.New("settings are bad")
-	errMethod            = errors.New("method not allowed")
-	errPath              = errors.New("path refused")
-	errOutside           = errors.New("path outside SCIM_PATH")
-	errUnauthorized      = errors.New("credential refused")
-	errQuery             = errors.New("query does not parse")
-	errBodyTooLarge      = errors.New("body over MAX_BODY")
-	errBodyIncomplete    = errors.New("body did not arrive")
-	errContentEncoding   = errors.New("body with a content coding, where rules may apply")
-	errCredentialRefused = errors.New("backend refused our credential")
-	errForbidden         = errors.New("backend answered 403 without a SCIM error")
-	errRedirect          = errors.New("backend answered with a redirect")
+	errSettings           = errors.New("settings are bad")
+	errMethod             = errors.New("method not allowed")
+	errPath               = errors.New("path refused")
+	errOutside            = errors.New("path outside SCIM_PATH")
+	errUnauthorized       = errors.New("credential refused")
+	errQuery              = errors.New("query does not parse")
+	errBodyTooLarge       = errors.New("body over MAX_BODY")
+	errBodyIncomplete     = errors.New("body did not arrive")
+	errContentEncoding    = errors.New("body with a content coding, where rules may apply")
+	errGroupMethod        = errors.New("method not known to the group stub")
+	errNoGroup            = errors.New("id not made by the group stub")
+	errGroupName          = errors.New("group without a name to make an id of")
+	errCredentialRefused  = errors.New("backend refused our credential")
+	errCertificateRefused = errors.New("backend answered 401, though no credential is meant to be sent")
+	errForbidden          = errors.New("backend answered 403 without a SCIM error")
+	errRedirect           = errors.New("backend answered with a redirect")
 )
 
 // problem is one kind of failure: what Entra is told, and how loud the log is.
@@ -69,6 +73,13 @@ var problems = []problem{
 	{errUnauthorized, "unauthorized", http.StatusUnauthorized, "",
 		"The bearer token is absent or not valid.", zap.WarnLevel,
 		"if it is Entra: paste the value of the secret that ENTRA_TOKEN refers to as its Secret Token"},
+	{errGroupMethod, "method", http.StatusMethodNotAllowed, "",
+		"The proxy answers for groups in the backend's place, and does not know this method there.", zap.WarnLevel, ""},
+	{errNoGroup, "no_group", http.StatusNotFound, "",
+		"The proxy answers for groups in the backend's place, and this id is none of its own.", zap.InfoLevel, ""},
+	{errGroupName, "invalid_value", http.StatusBadRequest, "invalidValue",
+		"A group needs an externalId or a displayName of 1 to 1024 bytes.", zap.WarnLevel,
+		"find the attribute mapping in Entra that makes such a group"},
 	{errQuery, "query", http.StatusBadRequest, "invalidFilter",
 		"The query does not parse.", zap.WarnLevel, ""},
 	{errBodyTooLarge, "body_too_large", http.StatusRequestEntityTooLarge, "",
@@ -78,7 +89,7 @@ var problems = []problem{
 		"The request body did not arrive whole and in time.", zap.WarnLevel, ""},
 	{errContentEncoding, "content_encoding", http.StatusUnsupportedMediaType, "",
 		"The request body has a Content-Encoding; the proxy takes it only without.", zap.WarnLevel,
-		"have the client send its bodies uncompressed, or take the rules for request bodies out of NORMALIZE"},
+		"have the client send its bodies uncompressed, or do without rules for request bodies in NORMALIZE, DROP_ATTRIBUTES and GROUPS=stub"},
 	{scim.ErrSyntax, "invalid_syntax", http.StatusBadRequest, "invalidSyntax",
 		"The request body is not JSON that every reader takes for the same.", zap.WarnLevel, ""},
 	{scim.ErrValue, "invalid_value", http.StatusBadRequest, "invalidValue",
@@ -90,6 +101,9 @@ var problems = []problem{
 	{errCredentialRefused, "credential_refused", http.StatusBadGateway, "",
 		"The identity backend refuses the proxy's credential.", zap.ErrorLevel,
 		"renew the secret that BACKEND_TOKEN refers to: the backend answers 401 to its current value, and to the one before"},
+	{errCertificateRefused, "credential_refused", http.StatusBadGateway, "",
+		"The identity backend refuses the proxy's credential.", zap.ErrorLevel,
+		"the backend does not take the client certificate for a credential: check what it knows of the certificate in BACKEND_CLIENT_CERT, or whether it wants another BACKEND_AUTH than none"},
 	{errForbidden, "forbidden", http.StatusBadGateway, "",
 		"Something in front of the identity backend refuses the proxy's call.", zap.ErrorLevel,
 		"something in front of the backend, such as a firewall, must let this app through; see its log"},
@@ -162,7 +176,9 @@ func (p problem) write(w http.ResponseWriter, id string) error {
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	switch p.status {
 	case http.StatusMethodNotAllowed:
-		h.Set("Allow", allowedMethods)
+		if h.Get("Allow") == "" {
+			h.Set("Allow", allowedMethods)
+		}
 	case http.StatusUnsupportedMediaType:
 		h.Set("Accept-Encoding", "identity") // RFC 9110 section 15.5.16
 	case http.StatusUnauthorized:

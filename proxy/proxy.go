@@ -41,15 +41,21 @@ type Options struct {
 	UserAgent string
 	// Inbound holds the tokens that a client may present, any of them.
 	Inbound *token.Cache[token.Credentials]
-	// Outbound holds the tokens that the backend expects: the first, or, where
-	// the backend refuses that, the one after it.
+	// Outbound holds the secrets that the backend expects: the first, or, where
+	// the backend refuses that, the one after it. Nil sends none, because TLS
+	// tells the backend who calls.
 	Outbound *token.Cache[token.Credentials]
+	// Scheme is how the backend is shown the secret.
+	Scheme Scheme
 	// OutboundFixed tells that Outbound never changes, so that no call waits
 	// for another credential when the backend refuses it.
 	OutboundFixed bool
 	// Transport makes the calls to the backend. It must neither follow
 	// redirects nor send credentials of its own.
 	Transport http.RoundTripper
+	// StubGroups answers all calls about groups in the backend's place, which
+	// has no /Groups.
+	StubGroups bool
 	// Normalizer holds the rules for bodies; nil means none.
 	Normalizer *scim.Normalizer
 	// PublicURL is the public origin, such as https://scim.example.com, for the
@@ -85,7 +91,7 @@ type Proxy struct {
 // New makes a Proxy. It fails when a required option is missing.
 func New(options Options) (*Proxy, error) {
 	switch {
-	case options.Backend == nil, options.Inbound == nil, options.Outbound == nil, options.Transport == nil,
+	case options.Backend == nil, options.Inbound == nil, options.Transport == nil,
 		options.Explain == nil, options.Log == nil, options.Timeout <= 0, options.MaxBody <= 0:
 		return nil, errors.New("proxy: a required option is missing")
 	}
@@ -103,8 +109,10 @@ func New(options Options) (*Proxy, error) {
 	p := &Proxy{
 		options: options, basePath: strings.TrimSuffix(options.Backend.EscapedPath(), "/"),
 		bodyTime: min(bodyLimit, options.Timeout),
-		swap:     &swap{next: options.Transport, outbound: options.Outbound, fixed: options.OutboundFixed, log: options.Log},
-		fired:    make([]atomic.Uint64, len(scim.Rules())), locations: newLocations(&options),
+		swap: &swap{
+			next: options.Transport, outbound: options.Outbound, scheme: options.Scheme, fixed: options.OutboundFixed, log: options.Log,
+		},
+		fired: make([]atomic.Uint64, len(scim.Rules())), locations: newLocations(&options),
 	}
 	p.reverse = &httputil.ReverseProxy{
 		Rewrite:        p.rewrite,
@@ -128,8 +136,12 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer p.close(x)
 	ctx, cancel := context.WithDeadline(context.WithValue(r.Context(), exchangeKey{}, x), x.started.Add(p.options.Timeout))
 	defer cancel()
-	if err := p.prepare(ctx, x, r); err != nil {
+	switch own, err := p.prepare(ctx, x, r); {
+	case err != nil:
 		p.fail(x, err)
+		return
+	case own != nil:
+		x.reply(own)
 		return
 	}
 	// Panics with http.ErrAbortHandler when the backend's body breaks off.
@@ -146,32 +158,41 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // prepare does everything that can fail before the call is handed over: the
-// hooks of httputil.ReverseProxy cannot refuse one.
-func (p *Proxy) prepare(ctx context.Context, x *exchange, r *http.Request) error {
+// hooks of httputil.ReverseProxy cannot refuse one. If it returns an answer,
+// that is the proxy's own, and the backend is not asked.
+func (p *Proxy) prepare(ctx context.Context, x *exchange, r *http.Request) (*answer, error) {
 	if err := p.admit(ctx, x, r); err != nil {
-		return err
+		return nil, err
+	}
+	if p.options.StubGroups && strings.HasPrefix(x.endpoint, "/Groups") {
+		return p.stub(x, r.Header)
 	}
 	kind, concerned := p.bodyKind(x, r)
 	if concerned && isEncoded(r.Header["Content-Encoding"]) {
-		return errContentEncoding
+		return nil, errContentEncoding
 	}
 	if err := x.holdBody(p.options.MaxBody, concerned); err != nil {
-		return err
+		return nil, err
 	}
 	if concerned {
-		if err := p.normalize(x, kind); err != nil {
-			return err
+		switch err := p.normalize(x, kind); {
+		case errors.Is(err, errNothingLeft):
+			return &answer{by: byNothingLeft, status: http.StatusNoContent}, nil
+		case err != nil:
+			return nil, err
 		}
 	}
-	credentials, err := x.secret(ctx, p.options.Outbound)
-	if err != nil {
-		return err
+	if p.options.Outbound != nil {
+		credentials, err := x.secret(ctx, p.options.Outbound)
+		if err != nil {
+			return nil, err
+		}
+		x.credential = p.swap.choose(credentials)
 	}
-	x.credential = p.swap.choose(credentials)
 	if concerned && kind == scim.Patch {
 		p.completeTargets(ctx, x, r.Header)
 	}
-	return nil
+	return nil, nil
 }
 
 // admit decides on a call before a byte of its body is read.
@@ -184,7 +205,7 @@ func (p *Proxy) admit(ctx context.Context, x *exchange, r *http.Request) error {
 		return err
 	}
 	x.route, x.path = route(resource), p.basePath+resource
-	if x.endpoint = x.route; p.options.Normalizer.Rules() != 0 {
+	if x.endpoint = x.route; p.options.StubGroups || p.options.Normalizer.Rules() != 0 || p.options.Normalizer.Drops() {
 		x.endpoint = endpoint(resource)
 	}
 	if err := p.authenticate(ctx, x, r.Header); err != nil {

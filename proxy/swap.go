@@ -27,7 +27,8 @@ var errTransport = errors.New("call to the backend failed")
 // the backend refuses the first: a call that was answered 401 was not executed.
 type swap struct {
 	next     http.RoundTripper
-	outbound *token.Cache[token.Credentials]
+	outbound *token.Cache[token.Credentials] // nil: there is no credential
+	scheme   Scheme
 	fixed    bool // the credential never changes
 	log      *zap.Logger
 	standing
@@ -56,10 +57,14 @@ func (s *swap) RoundTrip(request *http.Request) (*http.Response, error) {
 // call to the backend takes this way.
 func (s *swap) call(x *exchange, request *http.Request, body *requestBody) (*http.Response, error) {
 	response, err := s.send(x, request)
-	if err == nil && response.StatusCode == http.StatusUnauthorized {
-		response, err = s.repeat(x, request, response, body)
+	switch {
+	case err != nil || response.StatusCode != http.StatusUnauthorized:
+		return response, err
+	case s.outbound == nil:
+		_ = response.Body.Close() // unread: nobody gets it
+		return nil, errCertificateRefused
 	}
-	return response, err
+	return s.repeat(x, request, response, body)
 }
 
 func (s *swap) send(x *exchange, request *http.Request) (*http.Response, error) {
@@ -69,7 +74,9 @@ func (s *swap) send(x *exchange, request *http.Request) (*http.Response, error) 
 	start := time.Now()
 	// A RoundTripper must not change the request it is given, but this one is
 	// ours: rewrite made its header, or readResource.
-	request.Header.Set("Authorization", "Bearer "+x.credential.Reveal())
+	if s.outbound != nil {
+		s.scheme.present(request.Header, x.credential)
+	}
 	response, err := s.next.RoundTrip(request)
 	switch cause := context.Cause(request.Context()); {
 	case err != nil && errors.Is(cause, errRepeated):

@@ -179,8 +179,8 @@ func TestVersionsOutsideTheirWindow(t *testing.T) {
 		"expired, to present":       {vault.Secret{Value: value, Expires: time.Now().Add(-time.Second)}, keyvault.Present, ""},
 		"not yet valid, to accept":  {vault.Secret{Value: value, NotBefore: time.Now().Add(time.Hour)}, keyvault.Accept, "not valid before"},
 		"not yet valid, to present": {vault.Secret{Value: value, NotBefore: time.Now().Add(time.Hour)}, keyvault.Present, "not valid before"},
-		"expired, to trust":         {vault.Secret{Value: value, Expires: time.Now().Add(-time.Second)}, keyvault.Trust, ""},
-		"not yet valid, to trust":   {vault.Secret{Value: value, NotBefore: time.Now().Add(time.Hour)}, keyvault.Trust, "not valid before"},
+		"expired, to trust":         {vault.Secret{Value: value, Expires: time.Now().Add(-time.Second)}, keyvault.Newest, ""},
+		"not yet valid, to trust":   {vault.Secret{Value: value, NotBefore: time.Now().Add(time.Hour)}, keyvault.Newest, "not valid before"},
 		"disabled, to accept":       {vault.Secret{Value: value, Disabled: true}, keyvault.Accept, "disabled"},
 		"disabled, to present":      {vault.Secret{Value: value, Disabled: true}, keyvault.Present, "disabled"},
 	} {
@@ -286,7 +286,7 @@ func TestExpiredVersionBesideAnOlderOne(t *testing.T) {
 	a.Set("name-canary", vault.Secret{Value: "retired", Created: time.Now().Add(-time.Hour)})
 	a.Set("name-canary", vault.Secret{Value: "expired", Expires: time.Now().Add(-time.Second)})
 	for use, want := range map[keyvault.Use][]string{
-		keyvault.Accept: {"retired", "expired"}, keyvault.Present: {"retired", "expired"}, keyvault.Trust: {"expired"},
+		keyvault.Accept: {"retired", "expired"}, keyvault.Present: {"retired", "expired"}, keyvault.Newest: {"expired"},
 	} {
 		if values, err := a.read(t, use, ""); err != nil || !slices.Equal(values, want) {
 			t.Errorf("use %v: %v, %v; want %v", use, values, err, want)
@@ -307,7 +307,7 @@ func TestTrustIsTheNewestVersionAlone(t *testing.T) {
 	a := newAzure(t)
 	before := a.Set("name-canary", vault.Secret{Value: "before", Created: time.Now().Add(-time.Hour)})
 	a.Set("name-canary", vault.Secret{Value: value})
-	if values, err := a.read(t, keyvault.Trust, ""); err != nil || !slices.Equal(values, []string{value}) {
+	if values, err := a.read(t, keyvault.Newest, ""); err != nil || !slices.Equal(values, []string{value}) {
 		t.Errorf("%v, %v", values, err)
 	}
 	if counts := a.Counts(); counts.Reads["name-canary/"+before] != 0 {

@@ -28,9 +28,9 @@ const (
 	// still be taken there: it comes second to an older one in force, or alone
 	// if there is none.
 	Present
-	// Trust is a CA bundle: the newest version alone, whether it has expired or
-	// not. Its certificates have ends of their own.
-	Trust
+	// Newest is for certificates, which have ends of their own: the newest
+	// version alone, whether it has expired or not.
+	Newest
 )
 
 // Secret returns the source of the secret with the name given: of the versions
@@ -100,7 +100,7 @@ func (s *secret) Read(ctx context.Context) (token.Credentials, error) {
 func (s *secret) choose(versions []version, unversioned string) (first, second *version, err error) {
 	now := time.Now()
 	begun := newestBegun(versions, unversioned, now)
-	if s.use == Trust {
+	if s.use == Newest {
 		first = begun
 	} else {
 		first, second = choose(versions, unversioned, now)
@@ -181,7 +181,7 @@ func (s *secret) get(ctx context.Context, id string) (token.Secret, version, err
 		return token.Secret{}, version{}, fmt.Errorf("%w: key vault answered without a value", errNoText)
 	}
 	if kind := response.ContentType; kind != nil && strings.EqualFold(*kind, pkcs12) {
-		return token.Secret{}, version{}, fmt.Errorf("%w: it is a certificate with its key in PKCS #12", errNoText)
+		return token.Secret{}, version{}, fmt.Errorf("%w: it is a certificate with its key in PKCS #12; as a client certificate it needs the content type application/x-pem-file", errNoText)
 	}
 	return token.NewSecret(*response.Value), newVersion(response.ID, response.Attributes), nil
 }

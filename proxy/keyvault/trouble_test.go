@@ -227,7 +227,7 @@ func TestFailuresAreOfThreeKinds(t *testing.T) {
 			if test.pinned {
 				version = id
 			}
-			for use, want := range map[keyvault.Use]error{keyvault.Accept: test.accept, keyvault.Present: test.present, keyvault.Trust: test.present} {
+			for use, want := range map[keyvault.Use]error{keyvault.Accept: test.accept, keyvault.Present: test.present, keyvault.Newest: test.present} {
 				values, err := a.read(t, use, version)
 				wantError(t, err)
 				for _, category := range []error{token.ErrWithdrawn, token.ErrAway} {

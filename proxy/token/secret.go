@@ -12,6 +12,8 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Secret is one value of one secret. Every way of formatting or encoding it
@@ -159,20 +161,47 @@ const unresolvedReference = "@Microsoft.KeyVault("
 // character that a header cannot carry (RFC 9110 section 5.5). The error tells the place, never the value.
 func (s Secret) Validate() error {
 	value := s.Reveal()
-	switch {
-	case value == "":
-		return errors.New("the value is empty")
-	case strings.HasPrefix(value, unresolvedReference):
-		return errors.New("the value is a Key Vault reference that Azure did not resolve; use keyvault:NAME instead")
-	case strings.Contains(value, "-----BEGIN "):
-		return errors.New("the value is a certificate or key in PEM, where a token belongs")
-	case value[0] == ' ' || value[len(value)-1] == ' ':
+	if err := s.validateKind("token"); err != nil {
+		return err
+	}
+	if value[0] == ' ' || value[len(value)-1] == ' ' {
 		return errors.New("the value begins or ends with a space")
 	}
 	for i := range len(value) {
 		if b := value[i]; b < ' ' || b > '~' {
 			return fmt.Errorf("byte %d of %d is 0x%02x, which a header cannot carry", i+1, len(value), b)
 		}
+	}
+	return nil
+}
+
+// ValidatePassword reports why the value cannot be a password of HTTP Basic:
+// empty, an unresolved Azure Key Vault reference, a certificate or key in PEM,
+// not UTF-8, or with a control character (RFC 7617 section 2). The error tells
+// the place, never the value.
+func (s Secret) ValidatePassword() error {
+	if err := s.validateKind("password"); err != nil {
+		return err
+	}
+	value := s.Reveal()
+	if !utf8.ValidString(value) {
+		return errors.New("the value is not UTF-8")
+	}
+	if at := strings.IndexFunc(value, unicode.IsControl); at >= 0 {
+		return fmt.Errorf("byte %d of %d begins a control character, which HTTP Basic cannot carry", at+1, len(value))
+	}
+	return nil
+}
+
+// validateKind finds what is plainly something else than what belongs there.
+func (s Secret) validateKind(belongs string) error {
+	switch value := s.Reveal(); {
+	case value == "":
+		return errors.New("the value is empty")
+	case strings.HasPrefix(value, unresolvedReference):
+		return errors.New("the value is a Key Vault reference that Azure did not resolve; use keyvault:NAME instead")
+	case strings.Contains(value, "-----BEGIN "):
+		return fmt.Errorf("the value is a certificate or key in PEM, where a %s belongs", belongs)
 	}
 	return nil
 }

@@ -232,6 +232,27 @@ func TestValidate(t *testing.T) {
 	}
 }
 
+// A password may be what no token can, but for what RFC 7617 forbids.
+func TestValidatePassword(t *testing.T) {
+	for value, ok := range map[string]bool{
+		"pässword: 1 ": true, " ": true, "日本": true, "a\u00a0b": true,
+		"": false, "a\nb": false, "a\x00": false, "a\x7f": false, "a\u0085": false, "\xff": false,
+		"@Microsoft.KeyVault(SecretUri=x)": false, "-----BEGIN PRIVATE KEY-----": false,
+	} {
+		err := token.NewSecret(value).ValidatePassword()
+		if (err == nil) != ok {
+			t.Errorf("ValidatePassword(%q) = %v, want ok %v", value, err, ok)
+		}
+		source := token.Static(token.NewSecret(value))
+		if got, err := token.ReadPasswords(source)(t.Context()); (err == nil) != ok || ok && got.Current().Reveal() != value {
+			t.Errorf("ReadPasswords of %q: %v", value, err)
+		}
+	}
+	if err := token.NewSecret("ä\n").ValidatePassword(); err == nil || !strings.HasPrefix(err.Error(), "byte 3 of 3 ") {
+		t.Errorf("the place of a bad character: %v", err)
+	}
+}
+
 func TestFileTrimsOneLineEnding(t *testing.T) {
 	for content, want := range map[string]string{
 		"token": "token", "token\n": "token", "token\r\n": "token", "token\n\n": "token\n", "token\r": "token\r", "\n": "", "": "",

@@ -84,14 +84,23 @@ func withoutPath(err error) error {
 // current value that cannot be a bearer token is an error; so is none. One
 // beside it that cannot be one never worked, and is left out.
 func ReadCredentials(source Source) func(context.Context) (Credentials, error) {
+	return read(source, Secret.Validate)
+}
+
+// ReadPasswords is ReadCredentials for the passwords of HTTP Basic.
+func ReadPasswords(source Source) func(context.Context) (Credentials, error) {
+	return read(source, Secret.ValidatePassword)
+}
+
+func read(source Source, validate func(Secret) error) func(context.Context) (Credentials, error) {
 	return func(ctx context.Context) (Credentials, error) {
 		values, err := source.Read(ctx)
 		if err != nil {
 			return nil, err
 		}
-		if err := values.Current().Validate(); err != nil {
+		if err := validate(values.Current()); err != nil {
 			return nil, err
 		}
-		return slices.DeleteFunc(values, func(value Secret) bool { return value.Validate() != nil }), nil
+		return slices.DeleteFunc(values, func(value Secret) bool { return validate(value) != nil }), nil
 	}
 }
