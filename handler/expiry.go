@@ -92,6 +92,11 @@ func (w *expiryWatch) bundle(roots *upstream.Roots) {
 	}
 }
 
+// identity notes the client certificate.
+func (w *expiryWatch) identity(identity *upstream.Identity) {
+	w.note("BACKEND_CLIENT_CERT", identity.String(), identity.Certificates[0].NotAfter)
+}
+
 // chain notes what the backend presented, and what that was verified with.
 func (w *expiryWatch) chain(chain []*x509.Certificate) {
 	for i, certificate := range chain {

@@ -31,6 +31,8 @@ func (s *settings) nameSettings() []nameSetting {
 			isOn(scim.CustomInteger), "does not turn the rule custom-integer on"},
 		{"MULTIVALUED_ATTRIBUTES", s.MultivaluedAttributes, func(o *scim.Options) *[]string { return &o.Multivalued },
 			isOn(scim.CustomMultivalued, scim.RemoveValue), "turns neither the rule custom-multivalued nor remove-value on"},
+		{"DROP_ATTRIBUTES", s.DropAttributes, func(o *scim.Options) *[]string { return &o.Drop },
+			(*scim.Normalizer).Drops, ""},
 	}
 }
 
@@ -71,11 +73,28 @@ func (s *settings) checkNormalization(r *report) {
 	if normalizer.Rules().Has(scim.OpCase) && !normalizer.Rules().Has(scim.RemoveValue) {
 		r.warnings = append(r.warnings, `NORMALIZE turns op-case on, but not remove-value: a backend that refused "Remove" may take "remove" with a value for a removal of everybody`)
 	}
+	r.warnings = append(r.warnings, s.riskyDrops()...)
 	for _, each := range s.nameSettings() {
 		if len(each.names) > 0 && !each.used(normalizer) {
 			r.warnings = append(r.warnings, each.setting+" is set, but NORMALIZE "+each.unused)
 		}
 	}
+}
+
+// riskyDrops warns of attributes without which joiners or leavers go wrong.
+func (s *settings) riskyDrops() (warnings []string) {
+	for _, name := range s.DropAttributes {
+		why := map[string]string{
+			"active":     "nobody is disabled at the backend, though Entra is told so",
+			"username":   "nobody can be created",
+			"externalid": "Entra may not find again whom it has created",
+			"members":    "groups stay without members, though Entra is told otherwise",
+		}[strings.ToLower(bareName(name))]
+		if why != "" {
+			warnings = append(warnings, "DROP_ATTRIBUTES has "+bareName(name)+": "+why)
+		}
+	}
+	return warnings
 }
 
 // usable sorts the names of a setting, one by one, so that all bad ones can be

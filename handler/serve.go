@@ -85,5 +85,11 @@ func assemble(s settings, found report, logger *zap.Logger) (http.Handler, []fun
 	if rules := s.normalizer.Rules(); rules != 0 {
 		logger.Info("normalization is on", zap.Stringer("rules", rules))
 	}
+	if s.Groups == stubbed {
+		logger.Info("groups are answered by the proxy, and kept nowhere")
+	}
+	if len(s.DropAttributes) > 0 {
+		logger.Info("attributes are dropped", zap.Int("number", len(s.DropAttributes)))
+	}
 	return newProxy(s, logger)
 }

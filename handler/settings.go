@@ -23,14 +23,24 @@ import (
 type settings struct {
 	// BackendURL is the base URL of the backend's SCIM service, any path.
 	BackendURL backendURL `env:"BACKEND_URL,required" expect:"an absolute URL such as https://scim.corp.example/jira/rest/scim/v2, without user, query or fragment"`
-	// BackendToken is the bearer the backend expects.
-	BackendToken secret `env:"BACKEND_TOKEN,required" expect:"a secret reference: keyvault:NAME[/VERSION], env:NAME, file:PATH or plain:VALUE"`
+	// BackendToken is the secret the backend expects: a bearer token, a password or an API key, as BACKEND_AUTH says.
+	BackendToken secret `env:"BACKEND_TOKEN" expect:"a secret reference: keyvault:NAME[/VERSION], env:NAME, file:PATH or plain:VALUE; none with BACKEND_AUTH=none" default:"**required**, but with BACKEND_AUTH=none"`
+	// BackendAuth is how the backend is shown that secret: as a bearer token, as the password of HTTP Basic, in a header of its own, or not at all.
+	BackendAuth auth `env:"BACKEND_AUTH" envDefault:"bearer" expect:"bearer, basic, header:NAME with a header that the proxy does not use otherwise, such as header:X-Api-Key, or none"`
+	// BackendUsername is the user of HTTP Basic.
+	BackendUsername username `env:"BACKEND_USERNAME" expect:"a user name without a colon and control characters, with BACKEND_AUTH=basic and only then" default:"none"`
+	// BackendClientCert is a client certificate in PEM with its key, or base64 of one, for a backend that asks for it.
+	BackendClientCert secret `env:"BACKEND_CLIENT_CERT" expect:"a reference to PEM with certificate and key, for an https:// backend: keyvault:NAME[/VERSION], env:NAME, file:PATH or plain:VALUE" default:"none"`
 	// EntraToken is the token Entra presents: the Secret Token of the enterprise app.
 	EntraToken secret `env:"ENTRA_TOKEN,required" expect:"a secret reference: keyvault:NAME[/VERSION], env:NAME, file:PATH or plain:VALUE"`
 	// BackendCA is a PEM bundle, or base64 of one; it replaces the system roots for the backend. Public material, so plain: is allowed everywhere.
 	BackendCA secret `env:"BACKEND_CA" expect:"a reference to a PEM bundle: keyvault:NAME[/VERSION], env:NAME, file:PATH or plain:VALUE" default:"system roots"`
 	// BackendServerName is the name to verify in the backend's certificate, the SNI, and the Host sent.
 	BackendServerName serverName `env:"BACKEND_SERVER_NAME" expect:"a host name or IP address, without port" default:"host of BACKEND_URL"`
+	// Groups is who answers for groups: the backend, or, where it has no /Groups, the proxy, which accepts them and forgets them. See docs/backends.
+	Groups groups `env:"GROUPS" envDefault:"forward" expect:"forward or stub"`
+	// DropAttributes are attributes that are removed from request bodies, for backends that refuse what they do not know.
+	DropAttributes nameList `env:"DROP_ATTRIBUTES" expect:"attribute paths without filter, or URIs of extension schemas, with commas between, such as title,name.formatted,urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager; neither schemas nor a sub-attribute value" default:"none"`
 	// BackendAllowHTTP permits an http:// backend.
 	BackendAllowHTTP boolean `env:"BACKEND_ALLOW_HTTP" envDefault:"false" expect:"true or false"`
 	// BackendTimeout is one deadline for the whole call from its arrival: waiting for a secret, replays and the backend count against it.
@@ -158,6 +168,7 @@ func (s *settings) check(environment map[string]string, r *report) {
 		r.add("BACKEND_URL", fmt.Sprintf("%q without BACKEND_ALLOW_HTTP=true", backend))
 	}
 	s.checkSecrets(environment, r)
+	s.checkAuth(environment, r)
 	s.checkWindows(r)
 	if host := environment["WEBSITE_HOSTNAME"]; r.azure && host != "" && s.PublicURL == "" {
 		s.PublicURL = origin("https://" + host)
@@ -175,8 +186,9 @@ func (s *settings) checkSecrets(environment map[string]string, r *report) {
 		validate func(token.Secret) error
 		public   bool
 	}{
-		{"BACKEND_TOKEN", &s.BackendToken, token.Secret.Validate, false},
+		{"BACKEND_TOKEN", &s.BackendToken, s.BackendAuth.validate, false},
 		{"ENTRA_TOKEN", &s.EntraToken, token.Secret.Validate, false},
+		{"BACKEND_CLIENT_CERT", &s.BackendClientCert, validIdentity, false},
 		{"BACKEND_CA", &s.BackendCA, validBundle, true},
 	} {
 		if err := each.secret.resolve(environment, each.validate); err != nil {
@@ -188,6 +200,32 @@ func (s *settings) checkSecrets(environment map[string]string, r *report) {
 		if each.secret.Kind() == token.KeyVault && s.KeyVaultURL == "" {
 			r.add("KEY_VAULT_URL", "nothing, but a keyvault: reference in "+each.setting)
 		}
+	}
+}
+
+// checkAuth judges BACKEND_AUTH and what goes with it.
+func (s *settings) checkAuth(environment map[string]string, r *report) {
+	_, hasToken := environment["BACKEND_TOKEN"]
+	_, hasUser := environment["BACKEND_USERNAME"]
+	_, hasCertificate := environment["BACKEND_CLIENT_CERT"]
+	switch {
+	case r.has("BACKEND_AUTH"):
+	case s.BackendAuth.kind == authNone && hasToken:
+		r.add("BACKEND_TOKEN", "a reference, but BACKEND_AUTH=none")
+	case s.BackendAuth.kind == authNone && !hasCertificate:
+		r.add("BACKEND_CLIENT_CERT", "nothing, but BACKEND_AUTH=none: only a certificate can tell the backend who calls")
+	case s.BackendAuth.kind != authNone && !hasToken:
+		r.add("BACKEND_TOKEN", "nothing")
+	}
+	switch isBasic := s.BackendAuth.kind == authBasic; {
+	case r.has("BACKEND_AUTH"):
+	case isBasic && !hasUser:
+		r.add("BACKEND_USERNAME", "nothing, but BACKEND_AUTH=basic")
+	case !isBasic && hasUser:
+		r.add("BACKEND_USERNAME", "a user name, but not BACKEND_AUTH=basic")
+	}
+	if backend := s.BackendURL.URL; hasCertificate && backend != nil && backend.Scheme == "http" {
+		r.add("BACKEND_CLIENT_CERT", "a reference, but an http:// backend")
 	}
 }
 

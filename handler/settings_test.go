@@ -130,10 +130,10 @@ func TestAllProblemsAreReportedTogether(t *testing.T) {
 	found.print(&lines)
 	const want = `MAX_BODY: found an empty value; expected bytes, or a size such as 1MiB, up to 100MiB
 BACKEND_URL: found nothing; expected an absolute URL such as https://scim.corp.example/jira/rest/scim/v2, without user, query or fragment
-BACKEND_TOKEN: found nothing; expected a secret reference: keyvault:NAME[/VERSION], env:NAME, file:PATH or plain:VALUE
 BACKEND_TIMEOUT: found "soon"; expected a duration from 1s to 220s
 KEY_VAULT_URL: found nothing, but a keyvault: reference in ENTRA_TOKEN; expected https and a host, such as https://contoso-scim.vault.azure.net
-handler: bad settings: MAX_BODY, BACKEND_URL, BACKEND_TOKEN, BACKEND_TIMEOUT, KEY_VAULT_URL
+BACKEND_TOKEN: found nothing; expected a secret reference: keyvault:NAME[/VERSION], env:NAME, file:PATH or plain:VALUE; none with BACKEND_AUTH=none
+handler: bad settings: MAX_BODY, BACKEND_URL, BACKEND_TIMEOUT, KEY_VAULT_URL, BACKEND_TOKEN
 `
 	if diff := cmp.Diff(want, lines.String()); diff != "" {
 		t.Error(diff)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -37,6 +38,11 @@ func (b *backendURL) UnmarshalText(text []byte) error {
 	}
 	if parsed.Scheme != "https" && parsed.Scheme != "http" || ambiguousPath.MatchString(parsed.EscapedPath()) {
 		return fmt.Errorf("%q", text)
+	}
+	if address, err := netip.ParseAddr(parsed.Hostname()); err == nil {
+		if why := upstream.Forbidden(address); why != "" {
+			return fmt.Errorf("%q, which is %s", text, why)
+		}
 	}
 	b.URL = parsed
 	return nil
@@ -129,6 +135,12 @@ func harmless(name string) string {
 		return name
 	}
 	return "…"
+}
+
+// validIdentity reports why a value is no client certificate with its key.
+func validIdentity(value token.Secret) error {
+	_, err := upstream.ParseIdentity([]byte(value.Reveal()))
+	return err
 }
 
 // validBundle reports why a value is no CA bundle.

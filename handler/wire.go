@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	_ "embed"
+	"fmt"
 	"maps"
 	"net"
 	"net/http"
@@ -23,53 +24,96 @@ var versionFile string
 // version is the release that this binary is built from.
 var version = strings.TrimSpace(versionFile)
 
+// credentialLoader reads the values of a credential for a cache.
+type credentialLoader = func(context.Context) (token.Credentials, error)
+
+// wiring is what the parts of the proxy are made of.
+type wiring struct {
+	settings
+	logger  *zap.Logger
+	watch   *expiryWatch
+	windows token.Windows
+	// reads are the first reads of the secrets.
+	reads []func(context.Context)
+}
+
 // newProxy wires the proxy up. It reads no secret; it returns the functions
 // that do so for the first time.
 func newProxy(s settings, logger *zap.Logger) (http.Handler, []func(context.Context)) {
-	watch := newExpiryWatch(logger)
-	windows := token.Windows{Refresh: time.Duration(s.SecretRefresh), Stale: time.Duration(s.SecretStale)}
-	credentials := func(setting string, source token.Source) *token.Cache[token.Credentials] {
-		load := watched(token.ReadCredentials(source), func(values token.Credentials) { watch.credentials(setting, values) })
-		return token.NewCache(load, windows, logger.With(zap.String("setting", setting)))
+	w := &wiring{
+		settings: s, logger: logger, watch: newExpiryWatch(logger),
+		windows: token.Windows{Refresh: time.Duration(s.SecretRefresh), Stale: time.Duration(s.SecretStale)},
 	}
-	inbound, outbound := credentials("ENTRA_TOKEN", s.EntraToken.source), credentials("BACKEND_TOKEN", s.BackendToken.source)
-	reads := []func(context.Context){first(inbound), first(outbound)}
-
-	edge := upstream.Options{ServerName: s.BackendURL.Hostname(), Timeout: time.Duration(s.BackendTimeout), Verified: watch.chain}
-	var host string
-	if name := string(s.BackendServerName); name != "" {
-		edge.ServerName, host = name, name
-		if net.ParseIP(name) != nil && strings.Contains(name, ":") {
-			host = "[" + name + "]" // RFC 3986 section 3.2.2
-		}
-	}
-	if s.BackendCA.source != nil {
-		roots := token.NewCache(watched(loadBundle(s.BackendCA.source, logger), watch.bundle), windows, logger.With(zap.String("setting", "BACKEND_CA")))
-		edge.Roots = roots.Get
-		edge.RenewRoots = func(ctx context.Context, refused *upstream.Roots) *upstream.Roots {
-			return roots.Renew(ctx, func(have *upstream.Roots) bool { return have.String() != refused.String() })
-		}
-		reads = append(reads, first(roots))
-	}
-
-	handler, err := proxy.New(proxy.Options{
-		Backend: s.BackendURL.URL, Host: host, Path: string(s.SCIMPath),
+	options := proxy.Options{
+		Backend: s.BackendURL.URL, Path: string(s.SCIMPath),
 		Timeout: time.Duration(s.BackendTimeout), MaxBody: int64(s.MaxBody),
 		UserAgent: "entra-scim-proxy/" + version,
-		Inbound:   inbound, Outbound: outbound, OutboundFixed: s.BackendToken.isFixed(),
-		Transport: upstream.NewTransport(edge), Explain: explain, Log: logger,
-		Normalizer: s.normalizer, PublicURL: string(s.PublicURL),
-	})
+		Inbound:   w.credentials("ENTRA_TOKEN", token.ReadCredentials(s.EntraToken.source)),
+		Scheme:    proxy.Scheme{User: string(s.BackendUsername), Header: s.BackendAuth.header},
+		Explain:   explain, Log: logger,
+		StubGroups: s.Groups == stubbed, Normalizer: s.normalizer, PublicURL: string(s.PublicURL),
+	}
+	if s.BackendAuth.kind != authNone {
+		options.Outbound = w.credentials("BACKEND_TOKEN", s.BackendAuth.read(s.BackendToken.source))
+		options.OutboundFixed = s.BackendToken.isFixed()
+	}
+	edge := w.edge()
+	if name := string(s.BackendServerName); name != "" {
+		edge.ServerName, options.Host = name, name
+		if net.ParseIP(name) != nil && strings.Contains(name, ":") {
+			options.Host = "[" + name + "]" // RFC 3986 section 3.2.2
+		}
+	}
+	options.Transport = upstream.NewTransport(edge)
+	handler, err := proxy.New(options)
 	if err != nil {
 		// What New checks, the settings' own checks guarantee.
 		panic(err)
 	}
-	return handler, reads
+	return handler, w.reads
+}
+
+// credentials makes the cache of a credential.
+func (w *wiring) credentials(setting string, load credentialLoader) *token.Cache[token.Credentials] {
+	return newCache(w, setting, load, func(values token.Credentials) { w.watch.credentials(setting, values) })
+}
+
+// newCache makes the cache of a setting's value, of which see is shown each that
+// is read.
+func newCache[T fmt.Stringer](w *wiring, setting string, load func(context.Context) (T, error), see func(T)) *token.Cache[T] {
+	cache := token.NewCache(watched(load, see), w.windows, w.logger.With(zap.String("setting", setting)))
+	w.reads = append(w.reads, first(cache))
+	return cache
+}
+
+// edge describes the connections to the backend.
+func (w *wiring) edge() upstream.Options {
+	edge := upstream.Options{ServerName: w.BackendURL.Hostname(), Timeout: time.Duration(w.BackendTimeout), Verified: w.watch.chain}
+	if w.BackendCA.source != nil {
+		roots := newCache(w, "BACKEND_CA", loadBundle(w.BackendCA.source, w.logger), w.watch.bundle)
+		edge.Roots = roots.Get
+		edge.RenewRoots = renew(roots)
+	}
+	if w.BackendClientCert.source != nil {
+		identity := newCache(w, "BACKEND_CLIENT_CERT", loadIdentity(w.BackendClientCert.source, w.logger), w.watch.identity)
+		edge.Identity = identity.Get
+		edge.RenewIdentity = renew(identity)
+	}
+	return edge
+}
+
+// renew returns a function that reads a value again which did not serve.
+func renew[T fmt.Stringer](cache *token.Cache[T]) func(context.Context, T) T {
+	return func(ctx context.Context, refused T) T {
+		return cache.Renew(ctx, func(have T) bool { return have.String() != refused.String() })
+	}
 }
 
 // openVault gives the keyvault references, if there are any, their sources.
 func (s *settings) openVault(logger *zap.Logger) error {
-	references := map[string]*secret{"ENTRA_TOKEN": &s.EntraToken, "BACKEND_TOKEN": &s.BackendToken, "BACKEND_CA": &s.BackendCA}
+	references := map[string]*secret{
+		"ENTRA_TOKEN": &s.EntraToken, "BACKEND_TOKEN": &s.BackendToken, "BACKEND_CA": &s.BackendCA, "BACKEND_CLIENT_CERT": &s.BackendClientCert,
+	}
 	maps.DeleteFunc(references, func(_ string, reference *secret) bool { return reference.Kind() != token.KeyVault })
 	if len(references) == 0 {
 		return nil
@@ -80,7 +124,9 @@ func (s *settings) openVault(logger *zap.Logger) error {
 	if err != nil {
 		return err
 	}
-	uses := map[string]keyvault.Use{"ENTRA_TOKEN": keyvault.Accept, "BACKEND_TOKEN": keyvault.Present, "BACKEND_CA": keyvault.Trust}
+	uses := map[string]keyvault.Use{
+		"ENTRA_TOKEN": keyvault.Accept, "BACKEND_TOKEN": keyvault.Present, "BACKEND_CA": keyvault.Newest, "BACKEND_CLIENT_CERT": keyvault.Newest,
+	}
 	for setting, reference := range references {
 		name, version, _ := strings.Cut(reference.Target(), "/")
 		reference.source = vault.Secret(name, version, uses[setting], logger.With(zap.String("setting", setting)))
@@ -107,24 +153,37 @@ func first[T interface{ String() string }](cache *token.Cache[T]) func(context.C
 // loadBundle returns a loader for a cache of roots, which warns of what it
 // finds in each new bundle.
 func loadBundle(source token.Source, logger *zap.Logger) func(context.Context) (*upstream.Roots, error) {
-	var last string // the cache never loads twice at once
-	return func(ctx context.Context) (*upstream.Roots, error) {
+	return warned("BACKEND_CA", parsed(source, upstream.ParseBundle), func(roots *upstream.Roots) []string { return roots.Warnings }, logger)
+}
+
+// loadIdentity is loadBundle for the client certificate.
+func loadIdentity(source token.Source, logger *zap.Logger) func(context.Context) (*upstream.Identity, error) {
+	return warned("BACKEND_CLIENT_CERT", parsed(source, upstream.ParseIdentity), func(identity *upstream.Identity) []string { return identity.Warnings }, logger)
+}
+
+// parsed returns a loader of what a source's value parses as.
+func parsed[T any](source token.Source, parse func([]byte) (T, error)) func(context.Context) (T, error) {
+	return func(ctx context.Context) (T, error) {
 		values, err := source.Read(ctx)
 		if err != nil {
-			return nil, err
+			var none T
+			return none, err
 		}
-		roots, err := upstream.ParseBundle([]byte(values.Current().Reveal()))
-		if err != nil {
-			return nil, err
-		}
-		if roots.String() != last {
-			for _, warning := range roots.Warnings {
-				logger.Warn("BACKEND_CA: " + warning)
+		return parse([]byte(values.Current().Reveal()))
+	}
+}
+
+// warned returns a loader that logs the warnings about each new value.
+func warned[T fmt.Stringer](setting string, load func(context.Context) (T, error), warnings func(T) []string, logger *zap.Logger) func(context.Context) (T, error) {
+	var last string // the cache never loads twice at once
+	return watched(load, func(value T) {
+		if value.String() != last {
+			for _, warning := range warnings(value) {
+				logger.Warn(setting + ": " + warning)
 			}
 		}
-		last = roots.String()
-		return roots, nil
-	}
+		last = value.String()
+	})
 }
 
 // problems sorts the stages of a failed round trip for the client.
