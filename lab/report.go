@@ -120,9 +120,23 @@ func milliseconds(d time.Duration) string {
 	return strconv.FormatFloat(float64(d)/float64(time.Millisecond), 'f', 1, 64)
 }
 
-// shorten keeps the first eight digits of every UUID.
+// shorten keeps the first eight characters of every UUID, and of every id that
+// the proxy's group stub has made of one.
 func shorten(path string) string {
-	return regexp.MustCompile(`([0-9a-f]{8})(-[0-9a-f]{4}){3}-[0-9a-f]{12}`).ReplaceAllString(path, "$1…")
+	return regexp.MustCompile(`([0-9a-f]{8})(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(x-[0-9A-Za-z]{6})[0-9A-Za-z]{42}`).ReplaceAllString(path, "$1$3…")
+}
+
+// credential is what the backend knows the proxy by.
+func credential(auth string) string {
+	switch kind, _, _ := strings.Cut(auth, ":"); kind {
+	case "basic":
+		return "backend's password"
+	case "header":
+		return "backend's API key"
+	case "none":
+		return "client certificate"
+	}
+	return "backend's token"
 }
 
 // writePicture draws who talks to whom.
@@ -138,7 +152,7 @@ func writePicture(w io.Writer, s *stand.Stand) {
 		{"Entra simulator", "this process"},
 		{" --- http ---> ", " Entra's token "},
 		{"Functions host, proxy", strings.TrimPrefix(s.Origin, "http://") + stand.SCIMPath},
-		{way, " backend's token "},
+		{way, " " + credential(s.Setting("BACKEND_AUTH")) + " "},
 		{"SCIM backend", stand.BackendName + " (" + s.BackendAddress + ")"},
 	}
 	var rows [2]strings.Builder
@@ -158,7 +172,7 @@ func writePicture(w io.Writer, s *stand.Stand) {
 }
 
 // writeRotation writes one line, and one for each call that failed.
-func writeRotation(w io.Writer, calls []entra.Call) (failed int) {
+func writeRotation(w io.Writer, what string, calls []entra.Call) (failed int) {
 	var reasons []string
 	for _, call := range calls {
 		if call.OK {
@@ -169,7 +183,7 @@ func writeRotation(w io.Writer, calls []entra.Call) (failed int) {
 			reasons = append(reasons, fmt.Sprintf("  ✗ %s: %s %s: %s", call.Step, call.Method, shorten(call.Path), call.Detail))
 		}
 	}
-	fmt.Fprintf(w, "\nRotation: both tokens replaced in the vault while %d calls went through: %d failed\n", len(calls), failed)
+	fmt.Fprintf(w, "\nRotation: %s replaced in the vault while %d calls went through: %d failed\n", what, len(calls), failed)
 	for _, reason := range reasons {
 		fmt.Fprintln(w, reason)
 	}

@@ -31,7 +31,7 @@ Rotation: both tokens replaced in the vault while 3 calls went through: 2 failed
 `},
 	} {
 		var got bytes.Buffer
-		failed := writeRotation(&got, test.calls)
+		failed := writeRotation(&got, "both tokens", test.calls)
 		if diff := cmp.Diff(test.want, got.String()); diff != "" || failed != test.failed {
 			t.Errorf("%d failed; report (-want +got):\n%s", failed, diff)
 		}

@@ -182,7 +182,7 @@ func play(ctx context.Context, s *stand.Stand, rotation bool, w io.Writer) error
 		if err != nil {
 			return err
 		}
-		failed += writeRotation(w, calls)
+		failed += writeRotation(w, rotated(s), calls)
 		total += len(calls)
 	}
 	if failed > 0 {

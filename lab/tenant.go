@@ -66,7 +66,7 @@ func (t *tenant) actions() []window.Action {
 			Hint: "An account is blocked, and an incremental cycle tells the backend.", Run: t.disable,
 		},
 		{
-			Name: "rotate", Label: "Rotate both tokens",
+			Name: "rotate", Label: "Rotate " + rotated(t.stand),
 			Hint: "The backend drops its old token at once; then Entra looks a user up.", Run: t.rotate,
 		},
 		vault,
@@ -123,7 +123,15 @@ func (t *tenant) disable(ctx context.Context) (string, error) {
 	return "", errors.New("everybody is disabled already")
 }
 
-// rotate replaces both tokens, and lets a look-up show that it made no
+// rotated is what a rotation replaces.
+func rotated(s *stand.Stand) string {
+	if s.BackendToken() == "" {
+		return "Entra's token" // the backend knows the proxy by its certificate
+	}
+	return "both tokens"
+}
+
+// rotate replaces the tokens, and lets a look-up show that it made no
 // difference.
 func (t *tenant) rotate(ctx context.Context) (string, error) {
 	t.mu.Lock()
@@ -134,9 +142,12 @@ func (t *tenant) rotate(ctx context.Context) (string, error) {
 	t.client.SetToken(t.stand.Token())
 	t.recorder.SetStep("after the rotation")
 	if _, err := t.job.TestConnection(ctx); err != nil {
-		return "", fmt.Errorf("both tokens are replaced, and Test Connection fails: %w", err)
+		return "", fmt.Errorf("after the rotation Test Connection fails: %w", err)
 	}
-	return "Both tokens are replaced, and Test Connection succeeds with the new ones", nil
+	if t.stand.BackendToken() == "" {
+		return "Entra's token is replaced, and Test Connection succeeds", nil
+	}
+	return "Both tokens are replaced, and Test Connection succeeds", nil
 }
 
 // toggleVault makes the vault unreachable, or ends that.

@@ -6,10 +6,6 @@
 package backend
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/base64"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -23,9 +19,20 @@ import (
 // it does otherwise than the RFCs have it. The zero value of the latter is
 // nothing.
 type Options struct {
-	// Token is the bearer token (RFC 6750) that every request must carry;
-	// empty is an error.
+	// Token is the bearer token (RFC 6750) that every request must carry; empty
+	// is an error unless Basic or Anonymous stands in for it.
 	Token string
+	// KeyHeader is the header field, such as "X-Api-Key", that carries Token
+	// instead of Authorization, as it is and without a scheme; it excludes
+	// Basic. Empty means a bearer token.
+	KeyHeader string
+	// Basic is a credential that is accepted beside Token, or alone if Token is
+	// empty (RFC 7617); the zero value is none.
+	Basic BasicAuth
+	// Anonymous asks for no credential: TLS has identified the caller before
+	// (RFC 7644 section 2), which is up to the server that serves the backend.
+	// It excludes Token, KeyHeader and Basic.
+	Anonymous bool
 	// BasePath is the path under which the endpoints live, such as
 	// "/rest/scim/v2", without a trailing slash; empty means the root. Any
 	// other path is answered 404 with an HTML page, as a servlet container
@@ -37,9 +44,6 @@ type Options struct {
 	PublicURL string
 	// Faults are what this backend gets wrong in its answers.
 	Faults []Fault
-	// Basic is a credential that is accepted beside Token (RFC 7617); the
-	// zero value is none.
-	Basic BasicAuth
 	// Lenient takes the shapes of Entra's requests that the RFCs do not know,
 	// as forgiving servers do, and ignores attributes that the schema does
 	// not have; false refuses both.
@@ -59,16 +63,12 @@ type Options struct {
 	Audit int
 }
 
-// BasicAuth is a user and a password, neither of which is empty (RFC 7617).
-type BasicAuth struct{ User, Password string }
-
 // Backend is a SCIM service provider in memory. It is an [http.Handler], safe
 // for concurrent use, and empty when new.
 type Backend struct {
-	basePath string
-	// credentials are digests by scheme, in lower case: what they are of is
-	// not kept, so that no formatting of a Backend can show it.
-	credentials map[string][sha256.Size]byte
+	basePath    string
+	credentials []credential // one of which a call needs; nil for none
+	kinds       []*resourceType
 	store       *store
 	memory      *memory
 	audit       *audit
@@ -79,8 +79,9 @@ type Backend struct {
 
 // New returns an empty backend, or an error that names the option at fault.
 func New(o Options) (*Backend, error) {
-	if o.Token == "" {
-		return nil, errors.New("backend: Token is required")
+	credentials, err := credentialsOf(o)
+	if err != nil {
+		return nil, err
 	}
 	if o.BasePath != "" && (!strings.HasPrefix(o.BasePath, "/") || strings.HasSuffix(o.BasePath, "/")) {
 		return nil, fmt.Errorf("backend: BasePath %q must begin with a slash and not end with one", o.BasePath)
@@ -98,19 +99,12 @@ func New(o Options) (*Backend, error) {
 	}
 	b := &Backend{
 		basePath:    o.BasePath,
-		credentials: map[string][sha256.Size]byte{"bearer": sha256.Sum256([]byte(o.Token))},
+		credentials: credentials,
+		kinds:       resourceTypes,
 		store:       newStore(location),
 		memory:      newMemory(),
 		audit:       &audit{size: o.Audit},
 	}
-	if o.Basic != (BasicAuth{}) {
-		if o.Basic.User == "" || o.Basic.Password == "" || strings.Contains(o.Basic.User, ":") {
-			return nil, errors.New("backend: Basic needs a password, and a user without a colon")
-		}
-		pair := base64.StdEncoding.EncodeToString([]byte(o.Basic.User + ":" + o.Basic.Password))
-		b.credentials["basic"] = sha256.Sum256([]byte(pair))
-	}
-	var err error
 	if b.faults, err = mistakesOf(o.Faults); err != nil {
 		return nil, err
 	}
@@ -120,6 +114,9 @@ func New(o Options) (*Backend, error) {
 	if o.Lenient {
 		b.lenient = &leniency{activeAsSent: slices.Contains(o.Habits, BooleanActive)}
 	}
+	if slices.Contains(o.Habits, NoGroups) {
+		b.kinds = []*resourceType{userType}
+	}
 	return b, nil
 }
 
@@ -127,16 +124,7 @@ func New(o Options) (*Backend, error) {
 // leniency, which shows those, too, that a habit hides.
 func (b *Backend) Strict() *Backend {
 	view := *b
-	view.faults, view.habits, view.lenient = nil, nil, nil
-	return &view
-}
-
-// WithToken returns a view of the same resources that expects another token,
-// which must not be empty.
-func (b *Backend) WithToken(token string) *Backend {
-	view := *b
-	view.credentials = maps.Clone(b.credentials)
-	view.credentials["bearer"] = sha256.Sum256([]byte(token))
+	view.faults, view.habits, view.lenient, view.kinds = nil, nil, nil, resourceTypes
 	return &view
 }
 
@@ -222,16 +210,11 @@ func (b *Backend) respond(w http.ResponseWriter, r *http.Request) answer {
 
 // serve is ServeHTTP below the base path.
 func (b *Backend) serve(w http.ResponseWriter, r *http.Request, path string) (answer, error) {
-	if !b.authorized(r) {
-		for _, challenge := range challenges {
-			if _, ok := b.credentials[challenge.scheme]; ok {
-				w.Header().Add("WWW-Authenticate", challenge.text)
-			}
-		}
-		return answer{}, &scimError{status: http.StatusUnauthorized, detail: "a valid credential is required"}
+	if err := b.admit(r, w.Header()); err != nil {
+		return answer{}, err
 	}
 	c := call{w: w, r: r}
-	table, err := c.route(path)
+	table, err := c.route(path, b.kinds)
 	if err != nil {
 		return answer{}, err
 	}
@@ -268,32 +251,14 @@ func (b *Backend) serve(w http.ResponseWriter, r *http.Request, path string) (an
 // takesBody has the methods whose content means something here.
 var takesBody = map[string]bool{http.MethodPost: true, http.MethodPut: true, http.MethodPatch: true}
 
-// challenges say how to authenticate (RFC 9110 section 11.6.1).
-var challenges = []struct{ scheme, text string }{
-	{"bearer", `Bearer realm="scim"`},
-	{"basic", `Basic realm="scim", charset="UTF-8"`},
-}
-
-// authorized reports whether r carries a credential that is known, and no
-// other (RFC 6750 section 2.1, RFC 7617 section 2).
-func (b *Backend) authorized(r *http.Request) bool {
-	values := r.Header.Values("Authorization")
-	if len(values) != 1 {
-		return false
-	}
-	scheme, token, _ := strings.Cut(values[0], " ")
-	want, known := b.credentials[strings.ToLower(scheme)]
-	digest := sha256.Sum256([]byte(token))
-	return subtle.ConstantTimeCompare(digest[:], want[:]) == 1 && known
-}
-
-// route finds the endpoint that path, still escaped, names.
-func (c *call) route(path string) (methods, error) {
+// route finds the endpoint that path, still escaped, names. Of the resource
+// types only those given have one.
+func (c *call) route(path string, kinds []*resourceType) (methods, error) {
 	if table := c.discovery(path); table != nil {
 		return table, nil
 	}
 	endpoint, id, single := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-	for _, kind := range resourceTypes {
+	for _, kind := range kinds {
 		if kind.endpoint != endpoint {
 			continue
 		}

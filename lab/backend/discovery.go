@@ -14,9 +14,9 @@ const (
 
 // definitions are the endpoints of discovery that list something, and what
 // they list.
-var definitions = map[string]func(*store) []any{
-	"Schemas":       (*store).schemas,
-	"ResourceTypes": (*store).resourceTypes,
+var definitions = map[string]func(*Backend) []any{
+	"Schemas":       (*Backend).schemas,
+	"ResourceTypes": (*Backend).resourceTypes,
 }
 
 // discovery finds the endpoint of RFC 7644 section 4 that path, still escaped,
@@ -31,7 +31,7 @@ func (c *call) discovery(path string) methods {
 		return nil
 	}
 	return methods{http.MethodGet: unfiltered(func(b *Backend, _ call) (answer, error) {
-		all := list(b.store)
+		all := list(b)
 		if single {
 			return only(all, id)
 		}
@@ -68,10 +68,10 @@ func only(all []any, id string) (answer, error) {
 }
 
 // resourceTypes returns the definitions of RFC 7643 section 6.
-func (s *store) resourceTypes() []any {
+func (b *Backend) resourceTypes() []any {
 	var all []any
-	for _, kind := range resourceTypes {
-		one := s.definition(resourceTypeURN, "ResourceType", kind.name)
+	for _, kind := range b.kinds {
+		one := b.store.definition(resourceTypeURN, "ResourceType", kind.name)
 		one["name"], one["endpoint"], one["schema"] = kind.name, "/"+kind.endpoint, kind.core.urn
 		one["description"] = kind.core.description
 		var extensions []any
@@ -88,11 +88,11 @@ func (s *store) resourceTypes() []any {
 
 // schemas returns the definitions of RFC 7643 section 7. The attributes that
 // every resource has are in none (section 3).
-func (s *store) schemas() []any {
+func (b *Backend) schemas() []any {
 	var all []any
-	for _, kind := range resourceTypes {
+	for _, kind := range b.kinds {
 		for _, from := range append([]*schema{kind.core}, kind.extensions...) {
-			one := s.definition(schemaURN, "Schema", from.urn)
+			one := b.store.definition(schemaURN, "Schema", from.urn)
 			one["name"], one["description"] = from.name, from.description
 			var attributes []any
 			for _, a := range from.attributes {

@@ -32,10 +32,10 @@ const (
 	AdoptByName Habit = "adopt by name"
 	// ConflictByEmail answers the POST that AdoptByEmail is about with 409 and uniqueness.
 	ConflictByEmail Habit = "conflict by e-mail"
-	// ForgetGroups accepts groups and keeps none: a POST gets 201, PATCH and
-	// DELETE of any group get 204, and neither a GET nor a filter knows one.
-	// That is all that Schwarz IT's ODJ needs of groups.
-	ForgetGroups Habit = "forget groups"
+	// NoGroups has no endpoint for groups: /Groups and what is below it answer
+	// as any other path that there is not, and discovery does not know Group.
+	// Entra provisions nobody then whose scope is a group.
+	NoGroups Habit = "no groups"
 	// BooleanActive refuses an active that is sent as a string in a lenient
 	// backend; a strict one does without. It is why users of ODJ add the flag
 	// aadOptscim062020 to the tenant URL.
@@ -62,7 +62,7 @@ var habits = map[Habit]habit{
 	AdoptByEmail:    {"POST /Users": adopt(addresses)},
 	AdoptByName:     {"POST /Users": adopt(userNames)},
 	ConflictByEmail: {"POST /Users": refuseEmail},
-	ForgetGroups:    {"POST /Groups": forgetGroup, "PATCH /Groups/{id}": acceptPatch, "DELETE /Groups/{id}": acceptDelete},
+	NoGroups:        {},
 	BooleanActive:   {},
 	DisableOnDelete: {"DELETE /Users/{id}": disable},
 	ReserveNames: {

@@ -2,8 +2,6 @@ package backend
 
 import (
 	"fmt"
-	"maps"
-	"net/http"
 	"regexp"
 	"slices"
 )
@@ -79,7 +77,7 @@ func (l lists) apply(b *Backend, c call, next serving) (answer, error) {
 	}
 	after, err := b.resource(c.kind, c.id)
 	if err != nil {
-		return got, nil // another habit forgets it
+		return got, nil // deleted in the meantime
 	}
 	members, changed := l.settled(before, after)
 	if !changed {
@@ -153,22 +151,4 @@ func refuseRename(b *Backend, c call, next serving) (answer, error) {
 		}
 	}
 	return next(b, c)
-}
-
-// forgetGroup is ForgetGroups for POST: another backend creates the group.
-func forgetGroup(b *Backend, c call, _ serving) (answer, error) {
-	c.body = maps.Clone(c.body)
-	maps.DeleteFunc(c.body, func(name string, _ any) bool { return sameName(name, "members") })
-	return (&Backend{store: newStore(b.store.base)}).create(c)
-}
-
-// acceptPatch is ForgetGroups for PATCH.
-func acceptPatch(_ *Backend, c call, _ serving) (answer, error) {
-	_, err := parsePatch(c.body)
-	return answer{status: http.StatusNoContent}, err
-}
-
-// acceptDelete is ForgetGroups for DELETE.
-func acceptDelete(*Backend, call, serving) (answer, error) {
-	return answer{status: http.StatusNoContent}, nil
 }

@@ -93,17 +93,16 @@ func (c call) representation() (map[string]any, projection, error) {
 // serviceProviderConfig is GET /ServiceProviderConfig (RFC 7643 section 5).
 func (b *Backend) serviceProviderConfig(call) (answer, error) {
 	off := map[string]any{"supported": false}
-	schemes := []map[string]any{{
-		"type":        "oauthbearertoken",
-		"name":        "Bearer token",
-		"description": "A fixed bearer token (RFC 6750).",
-	}}
-	if _, ok := b.credentials["basic"]; ok {
-		schemes = append(schemes, map[string]any{
-			"type":        "httpbasic",
-			"name":        "HTTP Basic",
-			"description": "A fixed user and password (RFC 7617).",
-		})
+	accepted := []*scheme{tlsScheme}
+	if b.credentials != nil {
+		accepted = nil
+		for _, c := range b.credentials {
+			accepted = append(accepted, c.scheme)
+		}
+	}
+	var schemes []map[string]any
+	for _, s := range accepted {
+		schemes = append(schemes, map[string]any{"type": s.kind, "name": s.name, "description": s.description})
 	}
 	return answer{status: http.StatusOK, body: map[string]any{
 		"schemas":               []string{"urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"},

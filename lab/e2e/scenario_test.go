@@ -134,7 +134,7 @@ func TestJITUserIsAdopted(t *testing.T) {
 }
 
 // What the proxy was first asked for, Schwarz IT's ODJ: one group is in scope,
-// groups are accepted and forgotten, and active has to be a boolean. Without
+// which the backend knows nothing of, and active has to be a boolean. Without
 // /Groups nobody would be provisioned.
 func TestGroupOnlyScopeWithBooleanActive(t *testing.T) {
 	for _, flag := range []bool{false, true} {
@@ -172,15 +172,19 @@ func TestGroupOnlyScopeWithBooleanActive(t *testing.T) {
 		}) {
 			t.Errorf("flag %v: nobody was disabled by %s", flag, active)
 		}
-		w.differences(job, quirks["odj"])
+		w.differences(job, quirks["odj"].differs)
+		for _, entry := range w.Backend().Audit() {
+			if strings.Contains(entry.Target, "/Groups") {
+				t.Errorf("the backend was asked %s %s", entry.Method, entry.Target)
+			}
+		}
 	}
 }
 
-// The other half of it: the proxy does not make up what the backend has not. A
-// /Groups that fails is told as it is, and with group scope nobody comes.
+// The other half of it: unasked, the proxy does not make up what the backend has
+// not. A /Groups that fails is told as it is, and with group scope nobody comes.
 func TestWithoutGroupsNobodyIsProvisioned(t *testing.T) {
-	w := newWorld(t, "odj")
-	w.Trouble.Begin(refuseGroups(), whenGroups())
+	w := newWorld(t, "odj", "GROUPS=forward")
 	d := w.people(directory.Options{Seed: 2, Users: 10, Groups: 2, Memberships: 12})
 	job := w.job(w.client(true), d, nil)
 	if _, err := job.Cycle(t.Context()); err == nil {

@@ -12,12 +12,6 @@ import (
 	"example.com/entra-scim-proxy/lab/entra"
 )
 
-func refuseGroups() backend.Harm { return backend.RefuseBare(http.StatusNotFound) }
-
-func whenGroups() backend.When {
-	return backend.When{Match: func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/Groups") }}
-}
-
 // What goes wrong for a while costs no change: what failed is told to Entra as a
 // failure, and its next cycles bring it.
 func TestTroublesCostNothingInTheEnd(t *testing.T) {
@@ -169,38 +163,6 @@ func TestCrashInTheMiddleOfACycle(t *testing.T) {
 	w.wantClean(report)
 	if w.Host.Starts() != 2 {
 		t.Errorf("the handler was started %d times, want twice", w.Host.Starts())
-	}
-	w.differences(job, nil)
-}
-
-// Both tokens are replaced in the middle of a cycle: the backend drops its old
-// one at once, Entra gets the new one when the cycle is over. Nothing fails.
-func TestRotationInTheMiddleOfACycle(t *testing.T) {
-	w := newWorld(t, "strict")
-	d := w.people(directory.Options{Seed: 6, Users: 60, Groups: 4, Memberships: 90})
-	client := w.client(true)
-	rotated := make(chan error, 1)
-	job := w.job(client, d, func(o *entra.JobOptions) {
-		n := 0
-		o.Observe = func(entra.Call) {
-			if n++; n == 100 {
-				go func() { // ends with Rotate; received below
-					_, err := w.Rotate()
-					rotated <- err
-				}()
-			}
-		}
-	})
-	w.cycle(job)
-	if err := <-rotated; err != nil {
-		t.Fatal(err)
-	}
-	w.remember()
-	client.SetToken(w.Token())
-	d.Churn(1, 30)
-	w.cycle(job)
-	if !slices.ContainsFunc(w.log.exchanges(), func(e exchange) bool { return e.Replayed }) {
-		t.Error("no call was repeated with the new credential")
 	}
 	w.differences(job, nil)
 }

@@ -26,12 +26,12 @@ import (
 )
 
 const (
-	backendToken = "backend-token"
-	entraToken   = "entra-token"
-	serverName   = "scim.example.com"
-	coreUser     = "urn:ietf:params:scim:schemas:core:2.0:User"
-	coreGroup    = "urn:ietf:params:scim:schemas:core:2.0:Group"
-	patchOp      = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+	backendSecret = "backend-secret" // of every kind
+	entraToken    = "entra-token"
+	serverName    = "scim.example.com"
+	coreUser      = "urn:ietf:params:scim:schemas:core:2.0:User"
+	coreGroup     = "urn:ietf:params:scim:schemas:core:2.0:Group"
+	patchOp       = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 )
 
 // system is a profile's backend behind a real server.
@@ -40,13 +40,12 @@ type system struct {
 	backend   *backend.Backend
 	authority *pki.Authority
 	server    *httptest.Server
+	client    []byte // certificate and key in PEM; nil unless the service demands one
 }
 
 func start(t *testing.T, p Profile) *system {
 	t.Helper()
-	options := p.Backend
-	options.Token = backendToken
-	b, err := backend.New(options)
+	b, err := backend.New(p.Expecting(backendSecret))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,18 +64,45 @@ func start(t *testing.T, p Profile) *system {
 		t.Fatal(err)
 	}
 	s.server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
+	if p.Auth.ClientCertificate() {
+		s.demandCertificate(t)
+	}
 	s.server.StartTLS()
 	return s
 }
 
+// demandCertificate makes the server ask for a certificate of another authority
+// than its own, and issues one.
+func (s *system) demandCertificate(t *testing.T) {
+	t.Helper()
+	clients, err := pki.New("Lab Clients")
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, key, err := clients.Issue(pki.Leaf{CommonName: "entra-scim-proxy", Client: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.client = append(key, certificate...)
+	s.server.TLS.ClientAuth, s.server.TLS.ClientCAs = tls.RequireAndVerifyClientCert, clients.Pool()
+}
+
 // direct is a client of the backend that trusts its authority.
 func (s *system) direct(t *testing.T) *client {
+	t.Helper()
 	transport := &http.Transport{}
 	if s.authority != nil {
 		transport.TLSClientConfig = &tls.Config{RootCAs: s.authority.Pool(), ServerName: serverName}
 	}
+	if s.client != nil {
+		pair, err := tls.X509KeyPair(s.client, s.client)
+		if err != nil {
+			t.Fatal(err)
+		}
+		transport.TLSClientConfig.Certificates = []tls.Certificate{pair}
+	}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &client{base: s.server.URL + s.profile.Backend.BasePath, authorization: "Bearer " + backendToken,
+	return &client{base: s.server.URL + s.profile.Backend.BasePath, auth: s.profile.Auth, secret: backendSecret,
 		http: http.Client{Transport: transport}, ids: map[string]string{}}
 }
 
@@ -88,27 +114,20 @@ func (s *system) proxied(t *testing.T) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rules, err := scim.ParseRules(s.profile.Proxy["NORMALIZE"])
-	if err != nil {
-		t.Fatal(err)
-	}
-	normalizer, err := scim.New(scim.Options{Rules: rules})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var link upstream.Options
-	if s.authority != nil {
-		link = upstream.Options{ServerName: serverName, Roots: func(context.Context) (*upstream.Roots, error) {
-			return &upstream.Roots{Pool: s.authority.Pool()}, nil
-		}}
-	}
 	secret := func(value string) *token.Cache[token.Credentials] {
 		return token.NewCache(token.ReadCredentials(token.Static(token.NewSecret(value))), token.Windows{}, zap.NewNop())
 	}
+	auth := s.profile.Auth
+	outbound := secret(backendSecret)
+	if auth.ClientCertificate() {
+		outbound = nil
+	}
 	handler, err := proxy.New(proxy.Options{
 		Backend: base, Path: "/scim", Timeout: 20 * time.Second, MaxBody: 1 << 20,
-		Inbound: secret(entraToken), Outbound: secret(backendToken), OutboundFixed: true,
-		Transport: upstream.NewTransport(link), Normalizer: normalizer,
+		Inbound: secret(entraToken), Outbound: outbound, OutboundFixed: true,
+		Scheme:    proxy.Scheme{User: auth.User, Header: auth.key()},
+		Transport: upstream.NewTransport(s.link(t)), Normalizer: s.normalizer(t),
+		StubGroups: s.profile.Proxy["GROUPS"] == "stub",
 		Explain: func(err error) proxy.Fault {
 			return proxy.Fault{Problem: proxy.ErrUnreachable, Class: upstream.Explain(err).Class, Cause: err.Error()}
 		},
@@ -119,14 +138,53 @@ func (s *system) proxied(t *testing.T) *client {
 	}
 	front := httptest.NewServer(handler)
 	t.Cleanup(front.Close)
-	return &client{base: front.URL + "/scim", authorization: "Bearer " + entraToken, ids: map[string]string{}}
+	return &client{base: front.URL + "/scim", secret: entraToken, ids: map[string]string{}}
+}
+
+// normalizer has the rules of the profile's settings, and what they drop.
+func (s *system) normalizer(t *testing.T) *scim.Normalizer {
+	t.Helper()
+	rules, err := scim.ParseRules(s.profile.Proxy["NORMALIZE"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := scim.Options{Rules: rules}
+	if paths := s.profile.Proxy["DROP_ATTRIBUTES"]; paths != "" {
+		options.Drop = strings.Split(paths, ",")
+	}
+	normalizer, err := scim.New(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return normalizer
+}
+
+// link is what the proxy knows of the backend's TLS.
+func (s *system) link(t *testing.T) upstream.Options {
+	t.Helper()
+	if s.authority == nil {
+		return upstream.Options{}
+	}
+	link := upstream.Options{ServerName: serverName, Roots: func(context.Context) (*upstream.Roots, error) {
+		return &upstream.Roots{Pool: s.authority.Pool()}, nil
+	}}
+	if s.client != nil {
+		identity, err := upstream.ParseIdentity(s.client)
+		if err != nil {
+			t.Fatal(err)
+		}
+		link.Identity = func(context.Context) (*upstream.Identity, error) { return identity, nil }
+	}
+	return link
 }
 
 // client calls a SCIM service.
 type client struct {
-	base, authorization string
-	http                http.Client
-	ids                 map[string]string // stand for {name} in paths and bodies
+	base   string
+	auth   Auth
+	secret string
+	http   http.Client
+	ids    map[string]string // stand for {name} in paths and bodies
 }
 
 // do returns status and body of an answer; the body is nil unless it is an
@@ -141,7 +199,7 @@ func (c *client) do(t *testing.T, method, path, body string) (int, map[string]an
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Header.Set("Authorization", c.authorization)
+	c.auth.Present(r, c.secret)
 	if body != "" {
 		r.Header.Set("Content-Type", "application/scim+json; charset=utf-8")
 	}

@@ -1,7 +1,8 @@
 // Package profile describes the systems of the field that the proxy has to
-// serve: how their SCIM service behaves, what an administrator sets up in Entra
-// for them, and the proxy's settings. It holds data only; what it describes is
-// done by lab/backend and by whoever starts the parts.
+// serve: how their SCIM service behaves and knows its callers, what an
+// administrator sets up in Entra for them, and the proxy's settings. It holds
+// data only; what it describes is done by lab/backend and by whoever starts the
+// parts.
 package profile
 
 import (
@@ -16,16 +17,17 @@ type Profile struct {
 	Name string
 	// Summary is one line for people.
 	Summary string
-	// Backend is how the SCIM service behaves, and its base path. Token and
-	// PublicURL are for the caller to set.
+	// Backend is how the SCIM service behaves, and its base path. PublicURL is
+	// for the caller to set, and [Profile.Expecting] sets the credential.
 	Backend backend.Options
+	// Auth is how the service knows the proxy.
+	Auth Auth
 	// Certificate says what the service shows to those who connect.
 	Certificate Certificate
 	// Entra is what the administrator of the enterprise application sets.
 	Entra Entra
 	// Proxy are settings of the proxy by name, those that the system asks for
-	// beside addresses, secrets and BACKEND_CA. With them the proxy of today
-	// serves it.
+	// beside addresses, those of Auth, secrets and BACKEND_CA.
 	Proxy map[string]string
 	// Unverified are statements above that no source was found for.
 	Unverified []string
@@ -71,7 +73,7 @@ const (
 
 // All returns the profiles, in the order in which to show them.
 func All() []Profile {
-	return []Profile{strict(), lenient(), confluence(), guard(), userSync(), odj(), luxPlugins(), kantega()}
+	return []Profile{strict(), lenient(), confluence(), guard(), userSync(), odj(), luxPlugins(), kantega(), inHouse(), apiKey()}
 }
 
 // ByName returns the profile called name, and whether there is one.

@@ -1,24 +1,22 @@
 package profile
 
-import "example.com/entra-scim-proxy/lab/backend"
+import (
+	"strings"
+
+	"example.com/entra-scim-proxy/lab/backend"
+)
 
 // enterprise is the extension of RFC 7643 section 4.3.
 const enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
-// addressTargets, phoneTargets and enterpriseTargets are targets of Entra's
-// default mapping: MicrosoftDocs/entra-docs,
-// use-scim-to-provision-users-and-groups.md, in the order of the document.
-var (
-	addressTargets = []string{
-		`addresses[type eq "work"].formatted`, `addresses[type eq "work"].streetAddress`,
-		`addresses[type eq "work"].locality`, `addresses[type eq "work"].region`,
-		`addresses[type eq "work"].postalCode`, `addresses[type eq "work"].country`,
-	}
-	phoneTargets = []string{
-		`phoneNumbers[type eq "work"].value`, `phoneNumbers[type eq "mobile"].value`, `phoneNumbers[type eq "fax"].value`,
-	}
-	enterpriseTargets = []string{enterprise + ":employeeNumber", enterprise + ":department", enterprise + ":manager"}
-)
+// addressTargets are targets of Entra's default mapping:
+// MicrosoftDocs/entra-docs, use-scim-to-provision-users-and-groups.md, in the
+// order of the document.
+var addressTargets = []string{
+	`addresses[type eq "work"].formatted`, `addresses[type eq "work"].streetAddress`,
+	`addresses[type eq "work"].locality`, `addresses[type eq "work"].region`,
+	`addresses[type eq "work"].postalCode`, `addresses[type eq "work"].country`,
+}
 
 // normalizeAll is the setting that the README recommends.
 func normalizeAll() map[string]string { return map[string]string{"NORMALIZE": "all"} }
@@ -129,49 +127,52 @@ func userSync() Profile {
 
 // odj is the ODJ of Schwarz IT, who put a proxy in an Azure Function in front of
 // it themselves: Entra knows few authorities, users only come with a group in
-// scope, and nobody needs the group.
+// scope, and nobody needs the group. Their proxy faked /Groups; so does ours.
 func odj() Profile {
 	return Profile{
 		Name:    "odj",
-		Summary: "Schwarz IT's ODJ: an internal CA, one group in scope, groups are accepted and forgotten",
+		Summary: "Schwarz IT's ODJ: an internal CA, one group in scope and no /Groups, which the proxy stands in for",
 		Backend: backend.Options{
 			BasePath: "/scim/v2",
 			Lenient:  true,
-			Habits:   []backend.Habit{backend.ForgetGroups, backend.BooleanActive},
+			Habits:   []backend.Habit{backend.NoGroups, backend.BooleanActive},
+			Audit:    1000, // shows who asks for /Groups
 		},
 		Certificate: PrivateCA,
 		Entra:       Entra{Flag: true, Scope: OneGroup, GroupRename: true},
 		// The flag makes active a boolean, but not for on-demand provisioning.
-		Proxy: map[string]string{"NORMALIZE": "active"},
+		Proxy: map[string]string{"NORMALIZE": "active", "GROUPS": "stub"},
 		Unverified: []string{
 			"the base path",
-			"that the service has /Groups of its own: if it has not, the proxy of today does not help",
+			"that the service has no /Groups: it may have one that forgets, which the proxy does not ask with GROUPS=stub",
 			"that it takes Entra's shapes other than a string for active",
 		},
 	}
 }
 
 // luxPlugins is SCIM for Jira, Confluence and Bitbucket by LuxPlugins:
-// wiki-luxplugins.atlassian.net, pages 1843101697 and 1848836121.
+// wiki-luxplugins.atlassian.net, pages 1843101697 and 1848836121. Of its two
+// kinds of credential, bearer and Basic, it is set to the second here; and its
+// administrators cannot edit the mapping in Entra.
 func luxPlugins() Profile {
-	dropped := append([]string{"title", "preferredLanguage"}, addressTargets...)
-	dropped = append(append(dropped, phoneTargets...), enterpriseTargets...)
+	unsupported := []string{"title", "preferredLanguage", "addresses", "phoneNumbers", "roles", enterprise}
 	return Profile{
 		Name:    "luxplugins",
-		Summary: "LuxPlugins in Jira: bearer or Basic, an audit log, attributes it does not know are refused",
+		Summary: "LuxPlugins in Jira: HTTP Basic, an audit log, attributes it does not know are refused, so the proxy drops them",
 		Backend: backend.Options{
 			BasePath:    "/jira/rest/user-provisioning/1.0/scim/v2",
-			Basic:       backend.BasicAuth{User: "scim", Password: "lab-password"},
 			Lenient:     true,
 			Habits:      []backend.Habit{backend.AdoptByName},
-			Unsupported: []string{"title", "preferredLanguage", "addresses", "phoneNumbers", "roles", enterprise},
+			Unsupported: unsupported,
 			Audit:       1000,
 		},
+		Auth:        Auth{Scheme: basic, User: "scim"},
 		Certificate: PrivateCA,
-		Entra:       Entra{Scope: UsersAndGroups, Dropped: dropped, GroupRename: true},
-		Proxy:       normalizeAll(),
+		Entra:       Entra{Scope: UsersAndGroups, GroupRename: true},
+		Proxy:       map[string]string{"NORMALIZE": "all", "DROP_ATTRIBUTES": strings.Join(unsupported, ",")},
 		Unverified: []string{
 			"which attributes are not supported, and that they are refused; here it has those of a Jira directory",
+			"that it takes one kind of credential at a time",
 			"that it takes Entra's shapes as they come",
 		},
 	}
@@ -185,7 +186,6 @@ func kantega() Profile {
 		Summary: "Kantega SSO Enterprise: plain HTTP on a port of its own, meant for a proxy in front",
 		Backend: backend.Options{
 			BasePath: "/plugins/servlet/no.kantega.saml/scim/v2",
-			Basic:    backend.BasicAuth{User: "scim", Password: "lab-password"},
 			Lenient:  true,
 			Habits:   []backend.Habit{backend.AdoptByName},
 		},
@@ -196,5 +196,37 @@ func kantega() Profile {
 			"the base path",
 			"that it takes Entra's shapes as they come",
 		},
+	}
+}
+
+// inHouse is what a company writes for itself, by the book: its own authority
+// vouches for the service and for those who may call it, so there is no token
+// (RFC 7644 section 2). Nobody has thought of the flag.
+func inHouse() Profile {
+	return Profile{
+		Name:        "in-house",
+		Summary:     "in-house, RFC 7643 and RFC 7644 to the letter: mutual TLS instead of a token, and no flag in Entra",
+		Backend:     backend.Options{BasePath: "/identity/scim/v2"},
+		Auth:        Auth{Scheme: none},
+		Certificate: PrivateCA,
+		Entra:       Entra{Scope: UsersAndGroups, GroupRename: true},
+		Proxy:       normalizeStrict(),
+	}
+}
+
+// apiKey is a service that keeps people only, and whose gateway knows callers by
+// the header that Amazon's asks for:
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-api-key-source.html.
+// That one refuses a key with 403; here it is 401, with which a rotation needs
+// nobody's help. Bodies need no repair, so the proxy swaps the credential and does no more.
+func apiKey() Profile {
+	return Profile{
+		Name:        "api-key",
+		Summary:     "takes what Entra sends from whoever has the key for X-Api-Key; users only, no rules",
+		Backend:     backend.Options{BasePath: "/api/scim/v2", Lenient: true},
+		Auth:        Auth{Scheme: "header:X-Api-Key"},
+		Certificate: PrivateCA,
+		Entra:       Entra{Flag: true, Scope: UsersOnly, GroupRename: true},
+		Proxy:       map[string]string{"NORMALIZE": "none"},
 	}
 }

@@ -24,12 +24,12 @@ func (s *Stand) startBackend() (err error) {
 	}
 	s.BackendAddress = listener.Addr().String()
 	if s.options.Profile.Certificate != profile.PlainHTTP {
-		if s.Certificates, err = backend.NewCertificates(s.Authority, BackendName); err != nil {
+		if err := s.certify(); err != nil {
 			return errors.Join(err, listener.Close())
 		}
 	}
-	options := s.options.Profile.Backend
-	options.Token, options.PublicURL = s.backendToken, s.Origin+SCIMPath
+	options := s.options.Profile.Expecting(s.backendToken)
+	options.PublicURL = s.Origin + SCIMPath
 	if s.options.Adjust != nil {
 		s.options.Adjust(s, &options)
 	}
@@ -54,10 +54,36 @@ func (s *Stand) startBackend() (err error) {
 			_ = s.server.Serve(listener) // the error is that of Close
 			return
 		}
-		s.server.TLSConfig = &tls.Config{GetCertificate: s.Certificates.GetCertificate, MinVersion: tls.VersionTLS12}
+		s.server.TLSConfig = s.serverTLS()
+		s.server.TLSConfig.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			return s.demanding.Load(), nil
+		}
 		_ = s.server.ServeTLS(listener, "", "")
 	})
 	return nil
+}
+
+// certify makes the backend's certificates, and, if the profile has its service
+// demand one, the proxy's.
+func (s *Stand) certify() (err error) {
+	if s.Certificates, err = backend.NewCertificates(s.Authority, BackendName); err != nil {
+		return err
+	}
+	if !s.options.Profile.Auth.ClientCertificate() {
+		return nil
+	}
+	s.identities = 1
+	if s.clientAuthority, s.clientCertificate, err = newIdentity(s.identities); err != nil {
+		return err
+	}
+	s.trustClients(s.clientAuthority)
+	return nil
+}
+
+// serverTLS is how the backend meets those who connect, without what it demands
+// of them.
+func (s *Stand) serverTLS() *tls.Config {
+	return &tls.Config{GetCertificate: s.Certificates.GetCertificate, MinVersion: tls.VersionTLS12}
 }
 
 // backendURL is the proxy's setting.

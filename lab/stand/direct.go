@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -31,31 +32,37 @@ func (s *Stand) DirectCall(ctx context.Context) (string, error) {
 }
 
 // CallBackend lists the backend's users without the proxy, trusting the roots
-// given, nil meaning the system's. An empty token sends no credential. It
-// returns the URL and the status of the answer.
-func (s *Stand) CallBackend(ctx context.Context, roots *x509.CertPool, token string) (target string, status int, err error) {
+// given, nil meaning the system's. The credential is of the profile's kind: a
+// token, a password, an API key, or a client certificate and its key in PEM;
+// empty sends none. It returns the URL and the status of the answer.
+func (s *Stand) CallBackend(ctx context.Context, roots *x509.CertPool, credential string) (target string, status int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	_, port, err := net.SplitHostPort(s.BackendAddress)
-	if err != nil {
-		return "", 0, fmt.Errorf("read the backend's address: %w", err)
+	config := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	auth := s.options.Profile.Auth
+	if auth.ClientCertificate() && credential != "" {
+		pair, err := tls.X509KeyPair([]byte(credential), []byte(credential))
+		if err != nil {
+			return "", 0, fmt.Errorf("read the client certificate: %w", err)
+		}
+		config.Certificates = []tls.Certificate{pair}
 	}
 	client := &http.Client{Transport: &http.Transport{
 		DisableKeepAlives:   true,
 		TLSHandshakeTimeout: 5 * time.Second,
-		TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		TLSClientConfig:     config,
 		// See BackendName.
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, s.BackendAddress)
 		},
 	}}
-	target = "https://" + net.JoinHostPort(BackendName, port) + s.options.Profile.Backend.BasePath + "/Users"
+	target = strings.Replace(s.backendURL(), "127.0.0.1", BackendName, 1) + "/Users"
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
 		return "", 0, fmt.Errorf("build the direct call: %w", err)
 	}
-	if token != "" {
-		request.Header.Set("Authorization", "Bearer "+token)
+	if credential != "" {
+		auth.Present(request, credential)
 	}
 	response, err := client.Do(request)
 	if err != nil {

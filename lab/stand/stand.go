@@ -6,6 +6,7 @@ package stand
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"example.com/entra-scim-proxy/lab/backend"
@@ -88,8 +90,15 @@ type Stand struct {
 	server     *http.Server
 	serving    sync.WaitGroup
 
+	// demanding is how TLS is spoken to those who must show a client
+	// certificate; nil if nobody must.
+	demanding atomic.Pointer[tls.Config]
+
 	mu                       sync.Mutex
-	entraToken, backendToken string
+	entraToken, backendToken string // the second is empty if there is a client certificate
+	clientAuthority          *pki.Authority
+	clientCertificate        string // and key, in PEM
+	identities               int    // client certificates so far
 	backend                  *backend.Backend
 }
 
@@ -97,11 +106,20 @@ type Stand struct {
 // that only. If it fails, nothing is left; the error holds the last lines that
 // the proxy wrote to standard error.
 func New(ctx context.Context, options Options) (*Stand, error) {
-	s := &Stand{options: options, Trouble: new(backend.Trouble), entraToken: NewToken(), backendToken: NewToken()}
+	s := newStand(options)
 	if err := s.setUp(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+// newStand is a stand of which nothing is set up.
+func newStand(options Options) *Stand {
+	s := &Stand{options: options, Trouble: new(backend.Trouble), entraToken: NewToken()}
+	if !options.Profile.Auth.ClientCertificate() {
+		s.backendToken = NewToken()
+	}
+	return s
 }
 
 func (s *Stand) setUp(ctx context.Context) (err error) {
@@ -154,6 +172,7 @@ func (s *Stand) settings() []string {
 		"BACKEND_SERVER_NAME": BackendName,
 		"PUBLIC_URL":          s.Origin,
 	}
+	maps.Copy(settings, s.options.Profile.Auth.Settings())
 	maps.Copy(settings, s.options.Profile.Proxy)
 	for _, setting := range slices.Concat(s.references, s.options.Settings) {
 		name, value, _ := strings.Cut(setting, "=")
@@ -192,7 +211,8 @@ func (s *Stand) Token() string {
 	return s.entraToken
 }
 
-// BackendToken is what the backend expects.
+// BackendToken is what the backend expects: a bearer token, a password or an API
+// key; empty where it takes a client certificate.
 func (s *Stand) BackendToken() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
