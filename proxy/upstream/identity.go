@@ -127,15 +127,17 @@ func (p *parts) add(place int, block *pem.Block) error {
 	case "EC PARAMETERS": // which openssl writes in front of the key that has them, too
 		return nil
 	}
-	if !plainType.MatchString(block.Type) {
+	if len(block.Type) > longestType || !plainType.MatchString(block.Type) {
 		return errors.New("found a block of no known type, expected a certificate or a private key")
 	}
 	return fmt.Errorf("found %q, expected a certificate or a private key", block.Type)
 }
 
-// plainType is a type of block that may be quoted: anything longer may be a
-// part of the key.
-var plainType = regexp.MustCompile(`^[A-Z0-9 ]{0,30}$`)
+// plainType is a type of block that may be quoted, up to a length: anything
+// longer may be a part of the key.
+var plainType = regexp.MustCompile(`^[A-Z0-9 ]*$`)
+
+const longestType = 30
 
 // parseKey leaves out what the parsers say: their words are not ours to vouch for.
 func parseKey(block *pem.Block) (crypto.Signer, error) {
