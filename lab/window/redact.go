@@ -28,6 +28,7 @@ var credentialHeaders = []struct {
 	{"Cookie", false},
 	{"Set-Cookie", false},
 	{"X-Functions-Key", false},
+	{"X-Api-Key", false},
 }
 
 // redactHeader returns a copy of the header without credentials, and the
@@ -46,11 +47,12 @@ func redactHeader(header http.Header) (clean http.Header, secrets []string) {
 			if secret == "" {
 				continue
 			}
-			clean[h.name][i] = scheme + mask(secret)
 			secrets = append(secrets, secret)
 			if password, ok := passwordOf(scheme, secret); ok {
+				secret = password
 				secrets = append(secrets, password)
 			}
+			clean[h.name][i] = scheme + mask(secret)
 		}
 	}
 	return clean, secrets
