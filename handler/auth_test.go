@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -104,6 +105,31 @@ func TestRefusedAuthShowsNothing(t *testing.T) {
 			if diff := cmp.Diff([]string{name}, names); diff != "" {
 				t.Errorf("%s=%q: problems %v", name, value, found.problems)
 			}
+		}
+	}
+}
+
+// Whoever corrects what is reported has corrected all of it, and is not sent
+// after what is no fault.
+func TestProblemsOfBackendsAreReportedTogether(t *testing.T) {
+	for _, test := range []struct {
+		environment map[string]string
+		want        []string
+	}{
+		{valid("BACKEND_AUTH", "none"), []string{"BACKEND_TOKEN", "BACKEND_CLIENT_CERT"}},
+		{valid("BACKEND_AUTH", "Basic", "BACKEND_USERNAME", "svc-scim", "BACKEND_TOKEN", "plain:pässword"), []string{"BACKEND_AUTH"}},
+		{valid("BACKEND_AUTH", "Basic", "BACKEND_TOKEN", "env:NOT_SET"), []string{"BACKEND_TOKEN", "BACKEND_AUTH"}},
+		{valid("DROP_ATTRIBUTES", "schemas"), []string{"DROP_ATTRIBUTES"}},
+	} {
+		_, found := parseSettings(test.environment)
+		var names []string
+		for _, problem := range found.problems {
+			names = append(names, problem.setting)
+		}
+		slices.Sort(names)
+		slices.Sort(test.want)
+		if diff := cmp.Diff(test.want, names); diff != "" || len(found.warnings) > 0 {
+			t.Errorf("problems %v, warnings %q, want %v", found.problems, found.warnings, test.want)
 		}
 	}
 }

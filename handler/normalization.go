@@ -75,7 +75,7 @@ func (s *settings) checkNormalization(r *report) {
 	}
 	r.warnings = append(r.warnings, s.riskyDrops()...)
 	for _, each := range s.nameSettings() {
-		if len(each.names) > 0 && !each.used(normalizer) {
+		if len(each.names) > 0 && !r.has(each.setting) && !each.used(normalizer) {
 			r.warnings = append(r.warnings, each.setting+" is set, but NORMALIZE "+each.unused)
 		}
 	}

@@ -208,21 +208,20 @@ func (s *settings) checkAuth(environment map[string]string, r *report) {
 	_, hasToken := environment["BACKEND_TOKEN"]
 	_, hasUser := environment["BACKEND_USERNAME"]
 	_, hasCertificate := environment["BACKEND_CLIENT_CERT"]
-	switch {
-	case r.has("BACKEND_AUTH"):
-	case s.BackendAuth.kind == authNone && hasToken:
-		r.add("BACKEND_TOKEN", "a reference, but BACKEND_AUTH=none")
-	case s.BackendAuth.kind == authNone && !hasCertificate:
-		r.add("BACKEND_CLIENT_CERT", "nothing, but BACKEND_AUTH=none: only a certificate can tell the backend who calls")
-	case s.BackendAuth.kind != authNone && !hasToken:
-		r.add("BACKEND_TOKEN", "nothing")
-	}
-	switch isBasic := s.BackendAuth.kind == authBasic; {
-	case r.has("BACKEND_AUTH"):
-	case isBasic && !hasUser:
-		r.add("BACKEND_USERNAME", "nothing, but BACKEND_AUTH=basic")
-	case !isBasic && hasUser:
-		r.add("BACKEND_USERNAME", "a user name, but not BACKEND_AUTH=basic")
+	isNone, isBasic := s.BackendAuth.kind == authNone, s.BackendAuth.kind == authBasic
+	for _, each := range []struct {
+		bad           bool
+		setting, what string
+	}{
+		{isNone && hasToken, "BACKEND_TOKEN", "a reference, but BACKEND_AUTH=none"},
+		{!isNone && !hasToken, "BACKEND_TOKEN", "nothing"},
+		{isNone && !hasCertificate, "BACKEND_CLIENT_CERT", "nothing, but BACKEND_AUTH=none: only a certificate can tell the backend who calls"},
+		{isBasic && !hasUser, "BACKEND_USERNAME", "nothing, but BACKEND_AUTH=basic"},
+		{!isBasic && hasUser, "BACKEND_USERNAME", "a user name, but not BACKEND_AUTH=basic"},
+	} {
+		if each.bad && !r.has("BACKEND_AUTH") {
+			r.add(each.setting, each.what)
+		}
 	}
 	if backend := s.BackendURL.URL; hasCertificate && backend != nil && backend.Scheme == "http" {
 		r.add("BACKEND_CLIENT_CERT", "a reference, but an http:// backend")
