@@ -156,10 +156,26 @@ func TestGroupsAndDroppedAttributes(t *testing.T) {
 
 // What leavers and joiners hang on can be dropped, but not in silence.
 func TestRiskyDropsAreWarnedOf(t *testing.T) {
-	for _, name := range []string{"active", "userName", "externalId", "members", "urn:ietf:params:scim:schemas:core:2.0:User:Active"} {
+	for _, name := range []string{"active", "userName", "externalId", "members", "urn:ietf:params:scim:schemas:core:2.0:User:Active",
+		"displayName", "urn:ietf:params:scim:schemas:core:2.0:Group:displayname"} {
 		_, found := parseSettings(valid("DROP_ATTRIBUTES", "title,"+name))
 		if len(found.problems) != 0 || len(found.warnings) != 1 || !strings.HasPrefix(found.warnings[0], "DROP_ATTRIBUTES has ") {
 			t.Errorf("%s: %+v", name, found)
+		}
+	}
+}
+
+// What groups cannot do without users can, and the proxy's own groups never
+// reach the backend.
+func TestHarmlessDropsAreNotWarnedOf(t *testing.T) {
+	for _, environment := range []map[string]string{
+		valid("DROP_ATTRIBUTES", "urn:ietf:params:scim:schemas:core:2.0:User:displayName"),
+		valid("DROP_ATTRIBUTES", "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager"),
+		valid("DROP_ATTRIBUTES", "displayName", "GROUPS", "stub"),
+		valid("DROP_ATTRIBUTES", "members", "GROUPS", "stub"),
+	} {
+		if _, found := parseSettings(environment); len(found.problems)+len(found.warnings) != 0 {
+			t.Errorf("%v: %+v", environment, found)
 		}
 	}
 }

@@ -83,16 +83,21 @@ func (s *settings) checkNormalization(r *report) {
 
 // riskyDrops warns of attributes without which joiners or leavers go wrong.
 func (s *settings) riskyDrops() (warnings []string) {
+	why := map[string]string{
+		"active":     "nobody is disabled at the backend, though Entra is told so",
+		"username":   "nobody can be created",
+		"externalid": "Entra may not find again whom it has created",
+	}
+	if s.Groups != stubbed {
+		why["members"] = "groups stay without members, though Entra is told otherwise"
+		why["displayname"] = "no group can be created; put " + coreUser + " in front if the users' is meant"
+	}
 	for _, name := range s.DropAttributes {
-		why := map[string]string{
-			"active":     "nobody is disabled at the backend, though Entra is told so",
-			"username":   "nobody can be created",
-			"externalid": "Entra may not find again whom it has created",
-			"members":    "groups stay without members, though Entra is told otherwise",
-		}[strings.ToLower(bareName(name))]
-		if why != "" {
-			warnings = append(warnings, "DROP_ATTRIBUTES has "+bareName(name)+": "+why)
+		bare := strings.ToLower(bareName(name))
+		if why[bare] == "" || bare == "displayname" && strings.EqualFold(name, coreUser+bare) {
+			continue
 		}
+		warnings = append(warnings, "DROP_ATTRIBUTES has "+bareName(name)+": "+why[bare])
 	}
 	return warnings
 }
@@ -124,10 +129,16 @@ func inBoth(a, b nameList) string {
 	return ""
 }
 
+// What the path of a core attribute can begin with.
+const (
+	coreUser  = "urn:ietf:params:scim:schemas:core:2.0:User:"
+	coreGroup = "urn:ietf:params:scim:schemas:core:2.0:Group:"
+)
+
 // bareName is the path of a core attribute without its schema's URI, which can
 // be left out (RFC 7644 section 3.10).
 func bareName(path string) string {
-	for _, core := range []string{"urn:ietf:params:scim:schemas:core:2.0:User:", "urn:ietf:params:scim:schemas:core:2.0:Group:"} {
+	for _, core := range []string{coreUser, coreGroup} {
 		if len(path) > len(core) && strings.EqualFold(path[:len(core)], core) {
 			return path[len(core):]
 		}
