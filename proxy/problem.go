@@ -106,7 +106,7 @@ var problems = []problem{
 		"the backend does not take the client certificate for a credential: check what it knows of the certificate in BACKEND_CLIENT_CERT, or whether it wants another BACKEND_AUTH than none"},
 	{errForbidden, "forbidden", http.StatusBadGateway, "",
 		"Something in front of the identity backend refuses the proxy's call.", zap.ErrorLevel,
-		"something in front of the backend, such as a firewall, must let this app through; see its log"},
+		"something in front of the backend, such as a firewall, must let this app through, or a gateway does not know the key of BACKEND_TOKEN; see its log"},
 	{errRedirect, "redirect", http.StatusBadGateway, "",
 		"The identity backend answered with a redirect.", zap.ErrorLevel,
 		"check scheme and path of BACKEND_URL; a backend that redirects to a login page does not take the token there"},
