@@ -26,7 +26,6 @@ func TestEverySystemInBothDialects(t *testing.T) {
 
 func playSystem(t *testing.T, system profile.Profile, flag bool) {
 	w := newWorld(t, system.Name)
-	w.troubled = system.Name == "guard" // the refusal of a renaming
 	d := w.people(directory.Options{Seed: 5, Users: 60, Groups: 8, Memberships: 160})
 	job := w.job(w.client(flag), d, nil)
 	for week := range uint64(4) {

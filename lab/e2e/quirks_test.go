@@ -23,7 +23,9 @@ var quirks = map[string]quirk{
 	"guard": {
 		differs: func(d entra.Difference) bool { return d.Kind == entra.DiffValue && d.Attribute == "displayName" },
 		found:   func(f entra.Finding) bool { return f.Rule == "group update status" },
-		failed:  func(f entra.Failure) bool { return strings.Contains(f.Reason, "400") },
+		failed: func(f entra.Failure) bool {
+			return f.Step == "update group" && strings.HasSuffix(f.Reason, "400: a group cannot be renamed")
+		},
 	},
 	// Its own lists say who is in which group; and it disables those who are
 	// deleted, so they stay in theirs, nameless.

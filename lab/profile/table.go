@@ -64,6 +64,7 @@ func confluence() Profile {
 		Proxy:       normalizeStrict(),
 		Unverified: []string{
 			"the base path: it depends on the app that adds SCIM",
+			"when Entra looks for the user after the 404, in the same cycle or a later one: nobody has published a capture of the whole sequence",
 			"that it is as strict as the RFCs",
 		},
 	}
