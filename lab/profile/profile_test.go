@@ -175,7 +175,7 @@ func TestWhatAClientSees(t *testing.T) {
 		{"the first call is in the log", func(_ *testing.T, s *system, _ *client) string {
 			entries := s.backend.Audit()
 			return fmt.Sprint(len(entries) > 0 && strings.Contains(entries[0].Target, "7d420df3") && entries[0].Status == 200)
-		}, "false", map[string]string{"confluence": "true", "user-sync": "true", "luxplugins": "true"}},
+		}, "false", map[string]string{"confluence": "true", "user-sync": "true", "odj": "true", "luxplugins": "true"}},
 	}
 	for _, p := range All() {
 		t.Run(p.Name, func(t *testing.T) {
