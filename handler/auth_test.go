@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/entra-scim-proxy/lab/pki"
+	"example.com/entra-scim-proxy/proxy/token"
 )
 
 // clientPEM is a client certificate with its key.
@@ -150,6 +151,27 @@ func TestGroupsAndDroppedAttributes(t *testing.T) {
 	// An extension of the operator's can be named.
 	_, found = parseSettings(valid("DROP_ATTRIBUTES", "urn:acme:1.0:Employee:badge", "EXTENSION_SCHEMAS", "urn:acme:1.0:Employee"))
 	if len(found.problems)+len(found.warnings) != 0 {
+		t.Errorf("%+v", found)
+	}
+}
+
+// HTTP Basic carries what no other header can, wherever the password comes from.
+func TestPasswordsAreReadAsPasswords(t *testing.T) {
+	source := token.Static(token.NewSecret("pässword: 1"))
+	if _, err := (auth{kind: authBasic}).read(source)(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for _, kind := range []string{authBearer, authHeader} {
+		if _, err := (auth{kind: kind}).read(source)(t.Context()); err == nil {
+			t.Errorf("%s: a header took %q", kind, "ä")
+		}
+	}
+}
+
+// With a bad NORMALIZE nobody knows which names are of use.
+func TestBadNormalizeMakesNoWarnings(t *testing.T) {
+	_, found := parseSettings(valid("NORMALIZE", "everything", "BOOLEAN_ATTRIBUTES", "isContractor", "DROP_ATTRIBUTES", "title"))
+	if len(found.problems) != 1 || len(found.warnings) != 0 {
 		t.Errorf("%+v", found)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"maps"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -128,6 +129,31 @@ func TestBadClientCertificates(t *testing.T) {
 	}
 	if line := p.await(t, `"class":"tls_client_certificate"`); !strings.Contains(line, "BACKEND_CLIENT_CERT") {
 		t.Errorf("line %s", line)
+	}
+}
+
+// A refusal makes the proxy read the certificate again, long before
+// SECRET_REFRESH.
+func TestRefusedClientCertificateIsReadAgain(t *testing.T) {
+	clients, strangers := newClientPKI(t), newClientPKI(t)
+	b := newMutualBackend(t, clients)
+	path := write(t, "client.pem", strangers.issue(t, pki.Leaf{CommonName: "stranger"}).Value)
+	environment := b.environment(t)
+	maps.Copy(environment, map[string]string{"BACKEND_CLIENT_CERT": "file:" + path, "SECRET_REFRESH": "12h"})
+	p := start(t, environment)
+	p.await(t, `"msg":"secret read","setting":"BACKEND_CLIENT_CERT"`)
+	if err := os.WriteFile(path, []byte(clients.issue(t, pki.Leaf{CommonName: "known"}).Value), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	response, _ := p.exchange(t, usersCall+b.entra+"\r\n\r\n")
+	for began := time.Now(); response.StatusCode != 200; time.Sleep(100 * time.Millisecond) {
+		if response.StatusCode != 502 || time.Since(began) > 20*time.Second {
+			t.Fatalf("%d\n%s", response.StatusCode, strings.Join(p.output(), "\n"))
+		}
+		response, _ = p.exchange(t, usersCall+b.entra+"\r\n\r\n")
+	}
+	if name := response.Header.Get("Etag"); name != "known" {
+		t.Errorf("the backend met %q", name)
 	}
 }
 
