@@ -83,6 +83,26 @@ func TestClientCertificateFromKeyVault(t *testing.T) {
 	absent(t, "log", strings.Join(p.output(), "\n"), []string{b.entra, "PRIVATE KEY", "BEGIN CERT", "keyvault:"})
 }
 
+// The newest version is the one that was put there on purpose, also if the vault
+// takes it for expired: whether the backend does is the backend's business.
+func TestNewestClientCertificateCounts(t *testing.T) {
+	clients := newClientPKI(t)
+	b := newMutualBackend(t, clients)
+	v := &vault.Vault{}
+	v.Set("client", clients.issue(t, pki.Leaf{CommonName: "first"}))
+	second := clients.issue(t, pki.Leaf{CommonName: "second"})
+	second.Created, second.Expires = time.Now().Add(-time.Hour), time.Now().Add(-time.Minute)
+	v.Update("client", "", func(first *vault.Secret) { first.Created = second.Created.Add(-time.Hour) })
+	v.Set("client", second)
+	environment := startVault(t, v)
+	maps.Copy(environment, b.environment(t))
+	maps.Copy(environment, map[string]string{"BACKEND_CLIENT_CERT": "keyvault:client", "AZURE_CLIENT_ID": "9edf3db5-1708-45b7-acbe-a7b4c8fb102a"})
+	p := start(t, environment)
+	if response, _ := p.exchange(t, usersCall+b.entra+"\r\n\r\n"); response.Header.Get("Etag") != "second" {
+		t.Errorf("%d, the backend met %q", response.StatusCode, response.Header.Get("Etag"))
+	}
+}
+
 // What is wrong with a client certificate is told to the operator; Entra gets
 // an error.
 func TestBadClientCertificates(t *testing.T) {

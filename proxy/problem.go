@@ -100,7 +100,7 @@ var problems = []problem{
 		"see the cause; it is tried again every 10 s"},
 	{errCredentialRefused, "credential_refused", http.StatusBadGateway, "",
 		"The identity backend refuses the proxy's credential.", zap.ErrorLevel,
-		"renew the secret that BACKEND_TOKEN refers to: the backend answers 401 to its current value, and to the one before"},
+		"renew the secret that BACKEND_TOKEN refers to: the backend answers 401 to its current value, and to the one before; with BACKEND_AUTH=basic check BACKEND_USERNAME, too"},
 	{errCertificateRefused, "credential_refused", http.StatusBadGateway, "",
 		"The identity backend refuses the proxy's credential.", zap.ErrorLevel,
 		"the backend does not take the client certificate for a credential: check what it knows of the certificate in BACKEND_CLIENT_CERT, or whether it wants another BACKEND_AUTH than none"},
