@@ -9,8 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
 	"example.com/entra-scim-proxy/lab/pki"
 	"example.com/entra-scim-proxy/lab/vault"
+	"example.com/entra-scim-proxy/proxy/token"
 )
 
 // clientPKI is the authority of the clients that a backend knows.
@@ -174,6 +178,31 @@ func TestRefusedClientCertificateIsReadAgain(t *testing.T) {
 	}
 	if name := response.Header.Get("Etag"); name != "known" {
 		t.Errorf("the backend met %q", name)
+	}
+}
+
+// A warning about a value is told once, and again when another value has it.
+func TestWarningsAreToldOncePerValue(t *testing.T) {
+	clients := newClientPKI(t)
+	path := write(t, "client.pem", "")
+	core, lines := observer.New(zap.WarnLevel)
+	load := loadIdentity(token.File(path), zap.New(core))
+	for round := 1; round <= 2; round++ {
+		certificate, key, err := clients.Issue(pki.Leaf{CommonName: "server"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, append(key, certificate...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if _, err := load(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if lines.Len() != round {
+			t.Errorf("value %d: %v", round, lines.All())
+		}
 	}
 }
 
