@@ -69,7 +69,7 @@ type Pair struct {
 
 // Message is a request or an answer as net/http saw it: names of headers are in
 // their canonical spelling, and a Host is among them. Where a credential stood
-// (Authorization, cookies, function keys) there is "••••" and the first 8
+// (Authorization, cookies, function keys, API keys) there is "••••" and the first 8
 // hexadecimal digits of its SHA-256. The tokens of an exchange are replaced in
 // the same way wherever else they occur in its messages.
 type Message struct {

@@ -28,7 +28,7 @@ var credentialHeaders = []struct {
 	{"Cookie", false},
 	{"Set-Cookie", false},
 	{"X-Functions-Key", false},
-	{"X-Api-Key", false},
+	{"X-Api-Key", false}, // of the profile api-key
 }
 
 // redactHeader returns a copy of the header without credentials, and the
@@ -49,8 +49,8 @@ func redactHeader(header http.Header) (clean http.Header, secrets []string) {
 			}
 			secrets = append(secrets, secret)
 			if password, ok := passwordOf(scheme, secret); ok {
-				secret = password
-				secrets = append(secrets, password)
+				secret = password // of which the proxy logs the digits
+				secrets = append(secrets, secret)
 			}
 			clean[h.name][i] = scheme + mask(secret)
 		}

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"example.com/entra-scim-proxy/lab/profile"
 )
 
 // What one part reveals as a credential is none of the others' to show, in
@@ -53,6 +55,27 @@ func TestSnapshotKeepsItsHeader(t *testing.T) {
 	}
 	if got := r.Exchanges()[0].Entra.Header.Get("A"); got == "word-of-eight" {
 		t.Error("the credential is still there")
+	}
+}
+
+// Whatever a system knows its callers by is not shown, and what stands in its
+// place are the digits that the proxy logs.
+func TestCredentialOfEverySystem(t *testing.T) {
+	const canary = "canary-of-the-system"
+	for _, p := range profile.All() {
+		r := &http.Request{Header: http.Header{}}
+		p.Auth.Present(r, canary)
+		header, secrets := redactHeader(r.Header)
+		m := Message{Header: header, Body: []byte("not " + canary)}
+		m.scrub(secrets)
+		for name, values := range r.Header {
+			if strings.Contains(header.Get(name), values[0]) || !strings.HasSuffix(header.Get(name), mask(canary)) {
+				t.Errorf("%s: %s is shown as %s", p.Name, name, header.Get(name))
+			}
+		}
+		if len(r.Header) > 0 && strings.Contains(string(m.Body), canary) {
+			t.Errorf("%s: %s", p.Name, m.Body)
+		}
 	}
 }
 

@@ -145,7 +145,8 @@ function notice({ class: kind, outcome, cause, remedy }) {
 
 // swap shows the credentials on both sides of the proxy.
 function swap({ entra, backend }, shown) {
-  const first = entra.header?.Authorization?.[0], second = backend[shown]?.got.header?.Authorization?.[0];
+  const got = backend[shown]?.got.header;
+  const first = entra.header?.Authorization?.[0], second = (got?.Authorization ?? got?.["X-Api-Key"])?.[0];
   if (!first || !second) return null;
   return make("p", { class: "swap" }, make("b", {}, "Token"),
     make("span", {}, "Entra’s ", make("code", {}, first)),
