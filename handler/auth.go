@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"regexp"
@@ -62,8 +63,8 @@ type username string
 var userName = regexp.MustCompile(`^[^:[:cntrl:]\x{80}-\x{9f}]+$`)
 
 func (u *username) UnmarshalText(text []byte) error {
-	if !userName.Match(text) || !utf8.Valid(text) {
-		return errors.New("a text with a colon, or what is no text (not shown, it may hold a password)")
+	if !userName.Match(text) || !utf8.Valid(text) || len(bytes.TrimSpace(text)) < len(text) {
+		return errors.New("a text with a colon or with blanks around it, or what is no text (not shown, it may hold a password)")
 	}
 	*u = username(text)
 	return nil

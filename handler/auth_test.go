@@ -86,7 +86,7 @@ func TestBadCombinationsOfBackendAuth(t *testing.T) {
 func TestRefusedAuthShowsNothing(t *testing.T) {
 	for name, values := range map[string][]string{
 		"BACKEND_AUTH":        {"Bearer", "token", "basic:" + canary, canary, "header:", "header:" + canary + " x", "header:Host", "header:Accept", "header", "none:x"},
-		"BACKEND_USERNAME":    {"svc:" + canary, canary + "\n", canary + "\xff", canary + "\u0085"},
+		"BACKEND_USERNAME":    {"svc:" + canary, canary + "\n", canary + "\xff", canary + "\u0085", " " + canary, canary + " "},
 		"BACKEND_CLIENT_CERT": {canary, "plain:" + canary, "env:NOT_SET", "plain:-----BEGIN PRIVATE KEY-----\n" + canary},
 		"GROUPS":              {"Stub", "off", "none", "true"},
 		"DROP_ATTRIBUTES":     {"emails[type eq \"work\"]", "a b", "schemas", "a,,b", "urn:x:y", "urn:ietf:params:scim:schemas:core:2.0:User"},
@@ -199,6 +199,23 @@ func TestHarmlessDropsAreNotWarnedOf(t *testing.T) {
 		if _, found := parseSettings(environment); len(found.problems)+len(found.warnings) != 0 {
 			t.Errorf("%v: %+v", environment, found)
 		}
+	}
+}
+
+// Names of the enterprise extension are often written without its URI.
+func TestDropsWithoutTheirURIAreWarnedOf(t *testing.T) {
+	for _, name := range []string{"manager", "Department", "manager.displayName"} {
+		_, found := parseSettings(valid("DROP_ATTRIBUTES", name))
+		if len(found.problems) != 0 || len(found.warnings) != 1 || !strings.Contains(found.warnings[0], "enterprise:2.0:User:") {
+			t.Errorf("%s: %+v", name, found)
+		}
+	}
+}
+
+func TestBundleForPlainHTTPIsWarnedOf(t *testing.T) {
+	_, found := parseSettings(valid("BACKEND_URL", "http://h", "BACKEND_ALLOW_HTTP", "true", "BACKEND_CA", "file:/run/ca.pem"))
+	if len(found.problems) != 0 || len(found.warnings) != 1 || !strings.HasPrefix(found.warnings[0], "BACKEND_CA ") {
+		t.Errorf("%+v", found)
 	}
 }
 

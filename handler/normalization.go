@@ -81,7 +81,12 @@ func (s *settings) checkNormalization(r *report) {
 	}
 }
 
-// riskyDrops warns of attributes without which joiners or leavers go wrong.
+// enterpriseNames are the attributes of RFC 7643 section 4.3, in lower case. They
+// are known by the extension's URI only.
+var enterpriseNames = []string{"employeenumber", "costcenter", "organization", "division", "department", "manager"}
+
+// riskyDrops warns of attributes without which joiners or leavers go wrong, and
+// of names that are probably meant otherwise.
 func (s *settings) riskyDrops() (warnings []string) {
 	why := map[string]string{
 		"active":     "nobody is disabled at the backend, though Entra is told so",
@@ -94,6 +99,9 @@ func (s *settings) riskyDrops() (warnings []string) {
 	}
 	for _, name := range s.DropAttributes {
 		bare := strings.ToLower(bareName(name))
+		if attribute, _, _ := strings.Cut(bare, "."); slices.Contains(enterpriseNames, attribute) {
+			why[bare] = "that is no core attribute; put urn:ietf:params:scim:schemas:extension:enterprise:2.0:User: in front if the extension's is meant"
+		}
 		if why[bare] == "" || bare == "displayname" && strings.EqualFold(name, coreUser+bare) {
 			continue
 		}

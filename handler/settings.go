@@ -24,11 +24,11 @@ type settings struct {
 	// BackendURL is the base URL of the backend's SCIM service, any path.
 	BackendURL backendURL `env:"BACKEND_URL,required" expect:"an absolute URL such as https://scim.corp.example/jira/rest/scim/v2, without user, query or fragment"`
 	// BackendToken is the secret the backend expects: a bearer token, a password or an API key, as BACKEND_AUTH says.
-	BackendToken secret `env:"BACKEND_TOKEN" expect:"a secret reference: keyvault:NAME[/VERSION], env:NAME, file:PATH or plain:VALUE; none with BACKEND_AUTH=none" default:"**required**, but with BACKEND_AUTH=none"`
+	BackendToken secret `env:"BACKEND_TOKEN" expect:"a secret reference: keyvault:NAME[/VERSION], env:NAME, file:PATH or plain:VALUE; none with BACKEND_AUTH=none" default:"**required**, except with BACKEND_AUTH=none"`
 	// BackendAuth is how the backend is shown that secret: as a bearer token, as the password of HTTP Basic, in a header of its own, or not at all.
 	BackendAuth auth `env:"BACKEND_AUTH" envDefault:"bearer" expect:"bearer, basic, header:NAME with a header that the proxy does not use otherwise, such as header:X-Api-Key, or none"`
 	// BackendUsername is the user of HTTP Basic.
-	BackendUsername username `env:"BACKEND_USERNAME" expect:"a user name without a colon and control characters, with BACKEND_AUTH=basic and only then" default:"none"`
+	BackendUsername username `env:"BACKEND_USERNAME" expect:"a user name without a colon, control characters or blanks around it, with BACKEND_AUTH=basic and only then" default:"none"`
 	// BackendClientCert is a client certificate in PEM with its key, or base64 of one, for a backend that asks for it.
 	BackendClientCert secret `env:"BACKEND_CLIENT_CERT" expect:"a reference to PEM with certificate and key, for an https:// backend: keyvault:NAME[/VERSION], env:NAME, file:PATH or plain:VALUE" default:"none"`
 	// EntraToken is the token Entra presents: the Secret Token of the enterprise app.
@@ -223,8 +223,13 @@ func (s *settings) checkAuth(environment map[string]string, r *report) {
 			r.add(each.setting, each.what)
 		}
 	}
-	if backend := s.BackendURL.URL; hasCertificate && backend != nil && backend.Scheme == "http" {
-		r.add("BACKEND_CLIENT_CERT", "a reference, but an http:// backend")
+	if backend := s.BackendURL.URL; backend != nil && backend.Scheme == "http" {
+		if hasCertificate {
+			r.add("BACKEND_CLIENT_CERT", "a reference, but an http:// backend")
+		}
+		if s.BackendCA.Kind() != "" {
+			r.warnings = append(r.warnings, "BACKEND_CA is set, but an http:// backend shows no certificate")
+		}
 	}
 }
 
