@@ -78,7 +78,7 @@ var problems = []problem{
 	{errNoGroup, "no_group", http.StatusNotFound, "",
 		"The proxy answers for groups in the backend's place, and this id is none of its own.", zap.InfoLevel, ""},
 	{errGroupName, "invalid_value", http.StatusBadRequest, "invalidValue",
-		"A group needs an externalId or a displayName of 1 to 1024 bytes.", zap.WarnLevel,
+		"A group needs an externalId or a displayName, and neither may be longer than 1024 bytes.", zap.WarnLevel,
 		"find the attribute mapping in Entra that makes such a group"},
 	{errQuery, "query", http.StatusBadRequest, "invalidFilter",
 		"The query does not parse.", zap.WarnLevel, ""},

@@ -92,6 +92,9 @@ func (p *Proxy) stubCreate(x *exchange, header http.Header) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(sent.ExternalID) > maxGroupText || len(sent.DisplayName) > maxGroupText {
+		return nil, errGroupName // before several times as much is made of it
+	}
 	id := groupID(sent)
 	group, ok := groupOf(id)
 	if !ok {
@@ -143,8 +146,8 @@ func (p *Proxy) lastSegment(x *exchange) string {
 const (
 	idOfExternalID = "x-"
 	idOfName       = "n-"
-	// maxGroupText bounds the attribute, in bytes, so that the id fits into
-	// every URL.
+	// maxGroupText bounds each attribute, in bytes, so that the id fits into
+	// every URL, and an answer stays small. Entra's names have 256 characters.
 	maxGroupText = 1024
 )
 

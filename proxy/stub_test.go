@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"encoding/json"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -99,6 +100,7 @@ func TestStubAnswers(t *testing.T) {
 	}{
 		{"POST /scim/Groups", `{"externalId":"` + long + `"}`, 201, ""},
 		{"POST /scim/Groups", `{"externalId":"` + long + `x"}`, 400, "invalidValue"},
+		{"POST /scim/Groups", `{"externalId":"1","displayName":"` + long + `x"}`, 400, "invalidValue"},
 		{"POST /scim/Groups", `{"displayName":""}`, 400, "invalidValue"},
 		{"POST /scim/Groups", `{"displayName":7,"externalId":["x"]}`, 400, "invalidValue"},
 		{"POST /scim/Groups", `[]`, 400, "invalidValue"},
@@ -143,6 +145,24 @@ func TestStubTellsWhatItAllows(t *testing.T) {
 	} {
 		if got := w.call(t, "PUT", target, staff); got.Header.Get("Allow") != want {
 			t.Errorf("%s: Allow %q, want %q", target, got.Header.Get("Allow"), want)
+		}
+	}
+}
+
+// The body is all that a large group may cost: neither is an id made of it, nor
+// is it written back, six times as long in escapes.
+func TestStubOfALargeGroup(t *testing.T) {
+	const size = 16 << 20
+	w := newWorld(t, setup{options: stubbing, maxBody: 2 * size})
+	for _, attributes := range []string{`"externalId":"`, `"externalId":"1","displayName":"`} {
+		body := "{" + attributes + strings.Repeat("<", size) + `"}`
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		got := w.call(t, "POST", "/scim/Groups", body)
+		runtime.ReadMemStats(&after)
+		// The message that is sent, what io.ReadAll grows through, and a copy.
+		if spent := int(after.TotalAlloc-before.TotalAlloc) / size; got.StatusCode != 400 || spent > 7 {
+			t.Errorf("%s: %d, at the cost of %d times the body", attributes, got.StatusCode, spent)
 		}
 	}
 }
