@@ -92,6 +92,17 @@ func meantBy(uri []byte) string {
 	return ""
 }
 
+// cutLegacy cuts a legacy URI off, and the separator behind it; meant is "" if
+// there is none.
+func cutLegacy(name []byte) (meant string, rest []byte) {
+	for _, legacy := range legacyURIs {
+		if n := len(legacy.uri); n <= len(name) && equalFold(name[:n], legacy.uri) && ends(name[n:]) {
+			return legacy.meant, name[min(n+1, len(name)):]
+		}
+	}
+	return "", name
+}
+
 // repairSchemas replaces the schema URIs that are legacy or misspelt, in schemas
 // and as the names of containers; those whose meaning is there already go.
 func repairSchemas(_ *run, resource *value) (changed bool) {

@@ -169,19 +169,25 @@ func (r *run) dropMembers(schema []byte, resource *value) (emptied bool) {
 	}) && len(resource.children) == 0
 }
 
-// dropPath takes the path of an operation or the name of a member apart. A
-// legacy URI counts as what it means, whether the rule for it is on or not.
+// dropPath takes the path of an operation or the name of a member apart; schema
+// is that of the container it is in, nil if it is in none. A name that begins
+// with a URI is of that schema wherever it is, and a legacy URI counts as what it
+// means, whether the rule for it is on or not.
 func (r *run) dropPath(schema, name []byte) path {
-	if schema != nil {
+	p := r.n.path(name)
+	if r.kind == Patch && schema == nil {
+		p = r.n.operationPath(name)
+	}
+	switch meant, rest := cutLegacy(name); {
+	case p.schema != nil:
+	case meant != "" && len(rest) == 0:
+		return path{text: name, schema: []byte(meant), prefixed: true, valid: true}
+	case meant != "":
+		return r.n.pathIn([]byte(meant), rest)
+	case schema != nil:
 		return r.n.pathIn(schema, name)
 	}
-	if meant := meantBy(name); meant != "" {
-		return path{text: name, schema: []byte(meant), prefixed: true, valid: true}
-	}
-	if r.kind == Patch {
-		return r.n.operationPath(name)
-	}
-	return r.n.path(name)
+	return p
 }
 
 // dropParts removes sub-attributes from the value of an attribute, and URIs of

@@ -31,6 +31,7 @@ const (
 
 var (
 	nameWithSchema = regexp.MustCompile(`(?s)^(urn:ietf:params:scim:schemas:(?:core|extension:[^:]+):2\.0:(?:user|group)|urn:example:site:1\.0:user)(?:[:.](.*))?$`)
+	nameWithLegacy = regexp.MustCompile(`(?s)^(http://schemas\.microsoft\.com/2006/11/resourcemanagement/adscim/2\.0/group|urn:ietf:params:scim:schemas:(?:extension:enterprise:2\.0user|core:2\.0user|core:2\.0group))(?:[:.](.*))?$`)
 	nameInSchema   = regexp.MustCompile(`(?s)^([a-z$][a-z0-9_-]*)(?:\[((?:[^]"]|"(?:[^"\\]|\\.)*")*)])?(?:\.([a-z$][a-z0-9_-]*))?$`)
 	filterWord     = regexp.MustCompile(`(?s)"(?:[^"\\]|\\.)*"|[^ \t()"]+`)
 
@@ -67,20 +68,21 @@ func lowerASCII(s string) string {
 	}, s)
 }
 
-// parse takes a name apart. In a container, it is one of the container's schema.
+// parse takes a name apart. In a container, it is one of the container's schema,
+// unless it begins with another.
 func (w *dropWalk) parse(name, container string) (found dropName, isContainer, ok bool) {
 	name = lowerASCII(name)
-	if meant := legacySchemas[name]; meant != "" && container == "" {
-		name = meant
+	if parts := nameWithLegacy.FindStringSubmatch(name); parts != nil {
+		name = legacySchemas[parts[1]] + ":" + parts[2]
 	}
-	schema := container
-	if parts := nameWithSchema.FindStringSubmatch(name); parts != nil && container == "" {
-		schema, name = parts[1], parts[2]
+	schema, alone := container, false
+	if parts := nameWithSchema.FindStringSubmatch(name); parts != nil {
+		schema, name, alone = parts[1], parts[2], parts[2] == ""
 	}
 	if found.schema = schema; schema == coreUserURI || schema == coreGroupURI {
 		found.schema = ""
 	}
-	if name == "" && schema != "" && container == "" {
+	if alone {
 		return found, true, true
 	}
 	parts := nameInSchema.FindStringSubmatch(name)
@@ -177,11 +179,11 @@ func (w *dropWalk) operation(v any) bool {
 
 // container returns the URI that a name is, with what may stand behind it.
 func (w *dropWalk) container(name string) string {
-	name = lowerASCII(name)
+	name = strings.TrimRight(lowerASCII(name), ":.")
 	if meant := legacySchemas[name]; meant != "" {
 		return meant
 	}
-	return strings.TrimRight(name, ":.")
+	return name
 }
 
 // members drops from a resource or container, and reports whether that left
