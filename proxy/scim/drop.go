@@ -175,7 +175,7 @@ func (r *run) dropMembers(schema []byte, resource *value) (emptied bool) {
 // means, whether the rule for it is on or not.
 func (r *run) dropPath(schema, name []byte) path {
 	p := r.n.path(name)
-	if r.kind == Patch && schema == nil {
+	if r.kind == Patch {
 		p = r.n.operationPath(name)
 	}
 	switch meant, rest := cutLegacy(name); {

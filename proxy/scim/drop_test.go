@@ -11,7 +11,10 @@ import (
 	"example.com/entra-scim-proxy/proxy/scim"
 )
 
-const enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+const (
+	coreSchema = "urn:ietf:params:scim:schemas:core:2.0:"
+	enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+)
 
 // dropCase is a case of testdata/drop.txt.
 type dropCase struct {
@@ -129,6 +132,7 @@ func TestRulesDoNotFireOnWhatIsDropped(t *testing.T) {
 		{scim.Patch, "name", `{"op":"add","value":{"title":"x","name.givenName":"y"}}`, ""},
 		{scim.Patch, "x", `{"op":"Add","path":"title","value":"y"},{"op":"Remove","path":"x","value":"y"}`, "op-case"},
 		{scim.Patch, "roles.display", `{"op":"Add","path":"Roles","value":[{"value":"{\"Display\":\"x\"}"}]},{"op":"add","path":"title","value":"x"}`, "roles-json"},
+		{scim.Patch, coreSchema + "User:roles.display", `{"op":"Add","path":"Roles","value":[{"value":"{\"Display\":\"x\"}"}]},{"op":"add","path":"title","value":"x"}`, "roles-json"},
 		{scim.Patch, "roles.display", `{"op":"Add","path":"roles","value":[{"value":"{\"value\":\"{}\"}"}]}`, "op-case,roles-json"},
 		{scim.Create, "title", `{"title":null,"nickName":"x"}`, ""},
 		{scim.Create, enterprise, `{"schemas":["urn:ietf:params:scim:schemas:extension:enterprise:2.0User"],"` + enterprise + `":{"manager":"271"},"nickName":"x"}`, ""},
@@ -148,7 +152,9 @@ func TestRulesDoNotFireOnWhatIsDropped(t *testing.T) {
 // is added.
 func TestMissingTargetRestoresNothing(t *testing.T) {
 	set := scim.Set(0).With(scim.MissingTarget)
-	for _, drop := range []string{"emails.display", "urn:ietf:params:scim:schemas:core:2.0:User:emails.Display"} {
+	for drop, of := range map[string]scim.Resource{
+		"emails.display": scim.User, coreSchema + "User:emails.Display": scim.User, coreSchema + "Group:emails.display": scim.Group,
+	} {
 		n, err := scim.New(scim.Options{Rules: set, Drop: []string{drop}})
 		if err != nil {
 			t.Fatal(err)
@@ -158,7 +164,7 @@ func TestMissingTargetRestoresNothing(t *testing.T) {
 			`{"Operations":[{"op":"replace","path":"emails[Display eq \"x\"].value","value":"a"}]}`:                                                                        false,
 			`{"Operations":[{"op":"replace","path":"emails[type eq \"work\"].value","value":"a"},{"op":"replace","path":"emails[type eq \"work\"].display","value":"x"}]}`: true,
 		} {
-			got, err := n.Request(scim.Patch, scim.User, []byte(body))
+			got, err := n.Request(scim.Patch, of, []byte(body))
 			if err != nil || n.NeedsResource(got.Body) != needs {
 				t.Fatalf("%s: needs %t, %v", body, !needs, err)
 			}
