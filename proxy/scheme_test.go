@@ -37,6 +37,7 @@ func TestCredentialIsPresentedAsTheSchemeSays(t *testing.T) {
 	}{
 		"bearer":           {proxy.Scheme{}, backendToken, "Authorization", "Bearer " + backendToken},
 		"basic":            {proxy.Scheme{User: "scim"}, "pässword: 1 ", "Authorization", basic("scim", "pässword: 1 ")},
+		"basic, and more":  {proxy.Scheme{User: "scim", Header: "X-Api-Key"}, backendToken, "Authorization", basic("scim", backendToken)},
 		"API key":          {proxy.Scheme{Header: "x-api-key"}, backendToken, "X-Api-Key", backendToken},
 		"scheme of no RFC": {proxy.Scheme{Header: "Authorization"}, "GenieKey 1", "Authorization", "GenieKey 1"},
 	} {

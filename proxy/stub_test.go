@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -86,7 +87,17 @@ func TestStubOfAGroupWithoutExternalID(t *testing.T) {
 		t.Errorf("%d %v %s", got.StatusCode, got.Header, diff)
 	}
 	got = w.call(t, "GET", "/v2/groups/"+namelessID, "")
-	if diff := cmp.Diff(want, object(t, got.body)); got.StatusCode != 200 || diff != "" {
+	if diff := cmp.Diff(want, object(t, got.body)); got.StatusCode != 200 || diff != "" || got.Header.Get("Location") != "" {
+		t.Errorf("%d %v %s", got.StatusCode, got.Header, diff)
+	}
+}
+
+// A group has to have a name (RFC 7643 section 4.2).
+func TestStubOfAGroupWithoutName(t *testing.T) {
+	w := newWorld(t, setup{options: stubbing})
+	got := w.call(t, "POST", "/scim/Groups", `{"externalId":"1"}`)
+	want := group("x-MQ", "1", "1", "https://scim.example.com/scim/Groups/x-MQ")
+	if diff := cmp.Diff(want, object(t, got.body)); got.StatusCode != 201 || diff != "" {
 		t.Errorf("%d %s", got.StatusCode, diff)
 	}
 }
@@ -129,6 +140,9 @@ func TestStubAnswers(t *testing.T) {
 		}
 		line := w.line(t)
 		own := test.status < 300
+		if method == "HEAD" && line["bytes_out"] != int64(0) {
+			t.Errorf("%s: %v bytes out", test.line, line["bytes_out"])
+		}
 		if (line["answer"] == "group_stub") != own || (line["class"] == nil) != own {
 			t.Errorf("%s: log line %v", test.line, line)
 		}
@@ -224,10 +238,11 @@ func TestStubRefusesWhatItCannotRead(t *testing.T) {
 	if got.StatusCode != 204 {
 		t.Errorf("in chunks: %d %s", got.StatusCode, got.body)
 	}
-	// What was not read must not be taken for the next call.
+	// What was not read must not be taken for the next call, nor waited for.
+	sent := time.Now()
 	got = w.message(t, "DELETE /scim/Groups/"+staffID, "", "Content-Length: 50")
-	if got.StatusCode != http.StatusNoContent || !got.Close {
-		t.Errorf("DELETE with a body to come: %d, close %v", got.StatusCode, got.Close)
+	if took := time.Since(sent); got.StatusCode != http.StatusNoContent || !got.Close || took > 5*time.Second {
+		t.Errorf("DELETE with a body to come: %d, close %v, after %v", got.StatusCode, got.Close, took)
 	}
 }
 
