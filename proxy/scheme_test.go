@@ -2,9 +2,12 @@ package proxy_test
 
 import (
 	"encoding/base64"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"go.uber.org/zap"
@@ -92,9 +95,12 @@ func TestRefusedPasswordIsReplaced(t *testing.T) {
 // TLS, and if it does not, nothing can be tried again.
 func TestNoCredential(t *testing.T) {
 	status := http.StatusOK
+	var closed atomic.Int64
 	w := newWorld(t, setup{
-		answer:  func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(status) },
-		options: func(o *proxy.Options) { o.Outbound = nil },
+		answer: func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(status) },
+		options: func(o *proxy.Options) {
+			o.Outbound, o.Transport = nil, &closing{RoundTripper: o.Transport, closed: &closed}
+		},
 	})
 	if got := w.call(t, "POST", "/scim/Users", "{}", "X-Api-Key: Entra's"); got.StatusCode != 200 {
 		t.Errorf("%d %s", got.StatusCode, got.body)
@@ -111,6 +117,33 @@ func TestNoCredential(t *testing.T) {
 	if len(lines) != 1 || !strings.Contains(lines[0].ContextMap()["remedy"].(string), "BACKEND_CLIENT_CERT") || len(w.requests()) != 2 {
 		t.Errorf("%d calls, log lines %v", len(w.requests()), lines)
 	}
+	if closed.Load() != 2 {
+		t.Error("an answer was left open, and its connection with it")
+	}
+}
+
+// closing counts the answers that are closed.
+type closing struct {
+	http.RoundTripper
+	closed *atomic.Int64
+}
+
+func (c *closing) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := c.RoundTripper.RoundTrip(request)
+	if err == nil {
+		response.Body = &closingBody{ReadCloser: response.Body, count: sync.OnceFunc(func() { c.closed.Add(1) })}
+	}
+	return response, err
+}
+
+type closingBody struct {
+	io.ReadCloser
+	count func()
+}
+
+func (b *closingBody) Close() error {
+	b.count()
+	return b.ReadCloser.Close()
 }
 
 func TestCanCarryCredential(t *testing.T) {
