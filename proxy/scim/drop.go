@@ -1,7 +1,5 @@
 package scim
 
-import "slices"
-
 // dropping is what one body loses.
 type dropping struct {
 	names []custom
@@ -10,8 +8,6 @@ type dropping struct {
 	// sent are the numbers that the operations had in the body as it was sent,
 	// nil if they are what was sent.
 	sent []int
-	// revealing tells that only the rules that reveal are being applied.
-	revealing bool
 }
 
 // revealing are the rules that give an attribute the name by which it may have
@@ -44,14 +40,6 @@ func (n *Normalizer) addDrop(name string) bool {
 		}
 	}
 	return true
-}
-
-// dropsRoles reports whether a sub-attribute of roles is dropped.
-func (n *Normalizer) dropsRoles() bool {
-	ofRoles := func(c custom) bool {
-		return c.sub != nil && sameSchema(c.schema, nil) && equalFold(c.attribute, rolesAttribute.name)
-	}
-	return slices.ContainsFunc(n.drop[User], ofRoles) || slices.ContainsFunc(n.drop[Group], ofRoles)
 }
 
 // covers reports whether the path is the attribute or a part of it, sub being

@@ -10,12 +10,9 @@ import (
 
 // Normalizer applies the rules that are on. Use [New]; it can be shared.
 type Normalizer struct {
-	rules Set
-	plans [len(bodyRules)][]step
-	// revealing are the steps of plans that come before the others, if what they
-	// reveal may have to be dropped.
-	revealing [len(bodyRules)][]step
-	schemas   []string
+	rules   Set
+	plans   [len(bodyRules)][]step
+	schemas []string
 
 	booleans, integers, multivalued []custom
 
@@ -59,10 +56,7 @@ func New(options Options) (*Normalizer, error) {
 		}
 	}
 	for kind := range n.plans {
-		n.plans[kind] = n.plan(Body(kind), n.rules)
-		if n.dropsRoles() {
-			n.revealing[kind] = n.plan(Body(kind), n.rules&revealing)
-		}
+		n.plans[kind] = n.plan(Body(kind))
 	}
 	return n, nil
 }
@@ -73,13 +67,12 @@ type step struct {
 	action
 }
 
-// plan lists those of the rules that are for a kind of body in the order of the
-// table.
-func (n *Normalizer) plan(kind Body, rules Set) (plan []step) {
+// plan lists the rules for a kind of body in the order of the table.
+func (n *Normalizer) plan(kind Body) (plan []step) {
 	idle := map[ID]bool{
 		CustomBoolean: len(n.booleans) == 0, CustomInteger: len(n.integers) == 0, CustomMultivalued: len(n.multivalued) == 0,
 	}
-	for id := range (rules & bodyRules[kind]).All() {
+	for id := range (n.rules & bodyRules[kind]).All() {
 		if !idle[id] {
 			plan = append(plan, step{id, table[id].action})
 		}

@@ -53,9 +53,8 @@ func (r *run) patch(root *value) error {
 		return err
 	}
 	length := len(operations)
-	plan := r.plan()
-	for i := range plan {
-		rule := &plan[i]
+	for i := range r.n.plans[Patch] {
+		rule := &r.n.plans[Patch][i]
 		if r.lacks(rule) {
 			continue
 		}

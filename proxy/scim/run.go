@@ -51,7 +51,8 @@ func (s *site) rename(r *run, text []byte) {
 // beside a manager in an array, for one.
 const uncovering Set = 1<<CreateRefNull | 1<<CreateNull
 
-// body drops attributes and applies the rules that are on.
+// body drops attributes and applies the rules that are on, until nothing is left
+// to be dropped.
 func (r *run) body(root *value) error {
 	if root.kind != object {
 		return nil // valid JSON, but not SCIM: the backend's to refuse
@@ -59,38 +60,15 @@ func (r *run) body(root *value) error {
 	if r.dropping == nil {
 		return r.rules(root)
 	}
-	if _, err := r.drop(root); err != nil || r.dropping.empty || r.n.rules&bodyRules[r.kind] == 0 {
-		return err
-	}
-	// Rules that reveal come alone first, so that no other one fires on what goes
-	// because of that.
-	if r.dropping.revealing = len(r.n.revealing[r.kind]) > 0; r.dropping.revealing {
-		if err := r.rulesAndDrop(root); err != nil || r.dropping.empty {
+	for {
+		dropped, err := r.drop(root)
+		if err != nil || r.dropping.empty || r.n.rules&bodyRules[r.kind] == 0 || r.fired != 0 && !dropped {
 			return err
 		}
-		r.dropping.revealing = false
-	}
-	return r.rulesAndDrop(root)
-}
-
-// rulesAndDrop applies rules until nothing is left that has to be dropped.
-func (r *run) rulesAndDrop(root *value) error {
-	for {
 		if err := r.rules(root); err != nil || r.fired&revealing == 0 {
 			return err
 		}
-		if dropped, err := r.drop(root); err != nil || r.dropping.empty || !dropped {
-			return err
-		}
 	}
-}
-
-// plan lists the rules that are being applied.
-func (r *run) plan() []step {
-	if r.dropping != nil && r.dropping.revealing {
-		return r.n.revealing[r.kind]
-	}
-	return r.n.plans[r.kind]
 }
 
 // rules applies rules, until a second run would change nothing.
@@ -117,9 +95,8 @@ func (r *run) resource(root *value) error {
 	if err != nil {
 		return err
 	}
-	plan := r.plan()
-	for i := range plan {
-		rule := &plan[i]
+	for i := range r.n.plans[r.kind] {
+		rule := &r.n.plans[r.kind][i]
 		if r.lacks(rule) {
 			continue
 		}
