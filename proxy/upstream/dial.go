@@ -131,7 +131,8 @@ func (d *dialer) renew(ctx context.Context, with *terms, failure error) bool {
 	case isUntrusted(failure) && d.options.Roots != nil && d.options.RenewRoots != nil && !with.rootsRenewed:
 		refused := with.roots
 		with.roots, with.rootsRenewed = d.options.RenewRoots(ctx, refused), true
-		return with.roots.String() != refused.String()
+		// None is not the system's: those were never meant to count.
+		return with.roots != nil && with.roots.String() != refused.String()
 	case isIdentityRefused(failure) && d.options.RenewIdentity != nil && !with.identityRenewed:
 		refused := with.identity
 		with.identity, with.identityRenewed = d.options.RenewIdentity(ctx, refused), true

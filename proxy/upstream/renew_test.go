@@ -46,6 +46,8 @@ func TestRootsAreRenewedForACertificateTheyDoNotCover(t *testing.T) {
 		"new roots":      {after, pki.Leaf{Names: []string{name}}, 1, "", 2},
 		"the same roots": {before, pki.Leaf{Names: []string{name}}, 1, "tls_unknown_authority", 1},
 		"wrong roots":    {expired, pki.Leaf{Names: []string{name}}, 1, "tls_unknown_authority", 2},
+		// Nil stands for the system's roots elsewhere.
+		"none any more": {nil, pki.Leaf{Names: []string{name}}, 1, "tls_unknown_authority", 1},
 		// What other roots could not mend is not worth a read.
 		"expired leaf": {after, pki.Leaf{Names: []string{name}, NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: time.Now().Add(-time.Hour)}, 0, "tls_expired", 1},
 		"wrong name":   {after, pki.Leaf{Names: []string{"other.example.com"}}, 0, "tls_wrong_name", 1},
@@ -70,7 +72,10 @@ func TestRootsAreRenewedForACertificateTheyDoNotCover(t *testing.T) {
 				if refused != first {
 					t.Errorf("%s: asked for %v", name, refused)
 				}
-				if test.renewed == expired {
+				switch test.renewed {
+				case nil:
+					return nil
+				case expired:
 					return &upstream.Roots{Pool: expired.Pool()}
 				}
 				return bundle(t, test.renewed)
