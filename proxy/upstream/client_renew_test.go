@@ -1,9 +1,12 @@
 package upstream_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
@@ -192,6 +195,64 @@ func TestConnectionThatEndsLaterIsNoRefusal(t *testing.T) {
 		wantFault(t, err, upstream.Answer, "bad_answer", "", "")
 		if asked := v.asked(); len(asked) != 0 {
 			t.Errorf("%v: a newer certificate was asked for", version)
+		}
+	}
+}
+
+// Nor is the end of a backend, which says nothing, if it has answered to the
+// certificate before.
+func TestCrashAfterAnAnswerIsNoRefusal(t *testing.T) {
+	a := authority(t, "Root")
+	own := identity(t, a, pki.Leaf{CommonName: "proxy"})
+	type socket struct{} // the key of a call's connection
+	for what, crash := range map[string]func(*net.TCPConn) error{
+		"end":   (*net.TCPConn).Close,
+		"reset": func(c *net.TCPConn) error { return errors.Join(c.SetLinger(0), c.Close()) },
+	} {
+		for _, version := range variants {
+			server := backend(t, a, pki.Leaf{Names: []string{name}}, func(s *httptest.Server) {
+				s.EnableHTTP2 = version.http2
+				s.TLS.MinVersion, s.TLS.MaxVersion = version.version, version.version
+				s.TLS.ClientAuth, s.TLS.ClientCAs = tls.VerifyClientCertIfGiven, a.Pool()
+				s.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+					return context.WithValue(ctx, socket{}, c.(*tls.Conn).NetConn())
+				}
+				s.Config.Handler = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+					if r.URL.Path == "/crash" {
+						_ = crash(r.Context().Value(socket{}).(*net.TCPConn))
+					}
+				})
+			})
+			v := newVault(own, own)
+			transport := newTransport(t, v.options(a))
+			if _, err := get(t, transport, server.URL); err != nil {
+				t.Fatal(err)
+			}
+			transport.CloseIdleConnections()
+			_, err := get(t, transport, server.URL+"/crash")
+			t.Logf("%s, %v: %v", what, version, err)
+			wantFault(t, err, upstream.Answer, "bad_answer", "", "")
+			if asked := v.asked(); len(asked) != 0 {
+				t.Errorf("%s, %v: a newer certificate was asked for", what, version)
+			}
+		}
+	}
+}
+
+// The backend ends the connection while the call is still being written: what
+// fails is a write, and net/http closes the connection for it.
+func TestRefusalIsFoundBehindAFailedWrite(t *testing.T) {
+	a, clients := authority(t, "Root"), authority(t, "Client Root")
+	own := identity(t, a, pki.Leaf{CommonName: "proxy"})
+	for _, version := range variants[2:] {
+		server := demanding(t, a, version, clients.Pool(), nil)
+		for range 30 { // a race between write, alert and reset
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, bytes.NewReader(make([]byte, 1<<20)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = newTransport(t, newVault(own, own).options(a)).RoundTrip(request)
+			wantFault(t, err, upstream.Handshake, "tls_client_certificate_refused", "unknown certificate authority; presented", "")
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -190,6 +191,7 @@ func (d *dialer) handshake(ctx context.Context, network, address string, with te
 		l.offer = offer{} // accepted, or the handshake would have failed
 	}
 	l.received.Store(0)
+	l.spoken = make(chan struct{})
 	d.last.Store(l)
 	if d.options.Verified != nil {
 		d.options.Verified(conn.ConnectionState().VerifiedChains[0])
@@ -202,6 +204,11 @@ type link struct {
 	net.Conn
 	offer    offer
 	received atomic.Int64 // bytes, since the handshake
+	over     atomic.Bool  // closed by us
+	// spoken is closed when the first read since the handshake returns; nil
+	// before the end of the handshake.
+	spoken chan struct{}
+	first  sync.Once
 }
 
 // linkOf returns what a connection of [dialer.handshake] is made of, nil for
@@ -214,7 +221,35 @@ func linkOf(conn *tls.Conn) *link {
 func (l *link) Read(b []byte) (int, error) {
 	n, err := l.Conn.Read(b)
 	l.received.Add(int64(n))
+	if l.spoken != nil {
+		l.first.Do(func() { close(l.spoken) })
+	}
 	return n, err
+}
+
+// lastWords bounds the wait for what came before the end of a connection, which
+// has come by then.
+const lastWords = 100 * time.Millisecond
+
+// Write fails, if the backend has ended the connection, after the first read
+// has returned: net/http closes the connection for it, and an alert that says
+// why would be lost.
+func (l *link) Write(b []byte) (int, error) {
+	n, err := l.Conn.Write(b)
+	if err != nil && closed(err) && l.offer.asked && l.spoken != nil {
+		timer := time.NewTimer(lastWords)
+		defer timer.Stop()
+		select {
+		case <-l.spoken:
+		case <-timer.C:
+		}
+	}
+	return n, err
+}
+
+func (l *link) Close() error {
+	l.over.Store(true)
+	return l.Conn.Close()
 }
 
 // alertRecord is the size of an encrypted alert of TLS 1.3, in bytes (RFC 8446

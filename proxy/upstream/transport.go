@@ -78,6 +78,9 @@ type Transport struct {
 	*http.Transport
 	dialer   *dialer
 	answered atomic.Bool // the backend has answered a call
+	// accepted is the client certificate of the last call that the backend
+	// answered, after it had asked for one in TLS 1.3.
+	accepted atomic.Pointer[Identity]
 	renewing atomic.Bool // RenewIdentity is being asked beside the calls
 }
 
@@ -118,7 +121,7 @@ func (t *Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	response, err := t.Transport.RoundTrip(request)
 	if err == nil {
-		t.answered.Store(true)
+		t.hear(used)
 		return response, nil
 	}
 	if isDialing(err) {
@@ -140,6 +143,26 @@ func traced(request *http.Request) (*http.Request, **tls.Conn) {
 	})), used
 }
 
+// hear notes that the backend has answered a call.
+func (t *Transport) hear(used **tls.Conn) {
+	t.answered.Store(true)
+	if used == nil || *used == nil {
+		return
+	}
+	if l := linkOf(*used); l != nil && l.offer.asked && l.offer.identity != nil {
+		t.accepted.Store(l.offer.identity)
+	}
+}
+
+// hasAnswered reports whether the backend has answered a call with a client
+// certificate, or any call if there is none: it does not refuse that, then.
+func (t *Transport) hasAnswered(identity *Identity) bool {
+	if identity == nil {
+		return t.answered.Load()
+	}
+	return t.accepted.Load().String() == identity.String()
+}
+
 // notEstablished is in net/http's error, which is not exported, for an HTTP/2
 // connection that ended before the backend's first word on it.
 const notEstablished = "client conn could not be established"
@@ -157,17 +180,16 @@ func (t *Transport) lateRefusal(err error, used **tls.Conn) *handshakeError {
 		return nil
 	}
 	lost := strings.Contains(err.Error(), notEstablished)
-	if lost && used != nil && *used != nil {
+	if used != nil && *used != nil && (lost || l.over.Load()) {
 		// net/http is done with this connection, and crypto/tls repeats what
-		// ended it.
+		// ended it: the error may be that of a write, or that of the end.
 		_, again := (*used).Read(make([]byte, 1))
 		if _, ok := remoteAlert(again); ok || closed(again) {
 			err = again
 		}
 	}
 	if alert, ok := remoteAlert(err); !ok || !clientCertificateAlerts[alert] {
-		// Without a certificate, a backend that has answered does not demand one.
-		if !lost && !closed(err) || !l.unheard(err) || l.offer.identity == nil && t.answered.Load() {
+		if !lost && !closed(err) || !l.unheard(err) || t.hasAnswered(l.offer.identity) {
 			return nil
 		}
 	}
