@@ -49,6 +49,9 @@ func Explain(err error) Fault {
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
 		return explainDial(op)
 	}
+	if isRenegotiation(err) {
+		return explainRenegotiation(err)
+	}
 	return Fault{
 		Stage: Answer, Class: "bad_answer", Cause: cause(err),
 		Remedy: "the backend closed the connection or sent something that is not HTTP; see its log, and that BACKEND_URL has the right scheme and port",

@@ -50,14 +50,31 @@ const (
 	alertHandshakeFailure     = 40
 	alertProtocolVersion      = 70
 	alertInsufficientSecurity = 71
+	alertNoRenegotiation      = 100 // of RFC 5246 section 7.2.2 only
 )
 
-// remoteAlert returns the alert that the backend ended the handshake with. The
-// type of crypto/tls for it is not exported, but for QUIC: it is a uint8 in a
-// net.OpError.
-func remoteAlert(err error) (alert uint64, ok bool) {
+// remoteAlert returns the alert that the backend ended the connection with.
+func remoteAlert(err error) (alert uint64, ok bool) { return alertOf("remote error", err) }
+
+// isRenegotiation reports whether the backend asked for another handshake on a
+// connection of TLS 1.2, which we refuse.
+func isRenegotiation(err error) bool {
+	alert, ok := alertOf("local error", err)
+	return ok && alert == alertNoRenegotiation
+}
+
+func explainRenegotiation(err error) Fault {
+	return Fault{
+		Stage: Handshake, Class: "tls_renegotiation", Cause: cause(err),
+		Remedy: "the backend asks for another handshake when it has the call, as IIS and per-path settings do for a client certificate; have it ask for the certificate in the first one (IIS: clientcertnegotiation of the binding)",
+	}
+}
+
+// alertOf returns the alert of an error of crypto/tls. Its type is not exported,
+// but for QUIC: it is a uint8 in a net.OpError, which tells who sent it.
+func alertOf(sender string, err error) (alert uint64, ok bool) {
 	op, ok := errors.AsType[*net.OpError](err)
-	if !ok || op.Op != "remote error" {
+	if !ok || op.Op != sender {
 		return 0, false
 	}
 	value := reflect.ValueOf(op.Err)

@@ -140,3 +140,15 @@ func TestExplainAlertsAboutTheClientCertificate(t *testing.T) {
 		}
 	}
 }
+
+// A server of crypto/tls never asks for a second handshake; the error is as the
+// client makes it.
+func TestExplainRenegotiation(t *testing.T) {
+	fault := Explain(&net.OpError{Op: "local error", Err: tls.AlertError(alertNoRenegotiation)})
+	if fault.Stage != Handshake || fault.Class != "tls_renegotiation" || fault.Cause != "local error: tls: no renegotiation" || !strings.Contains(fault.Remedy, "client certificate") {
+		t.Errorf("%+v", fault)
+	}
+	if fault := Explain(&net.OpError{Op: "remote error", Err: tls.AlertError(alertNoRenegotiation)}); fault.Class != "bad_answer" {
+		t.Errorf("the backend's alert: %+v", fault)
+	}
+}
