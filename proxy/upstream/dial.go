@@ -322,3 +322,10 @@ func (e *handshakeError) Unwrap() error { return e.err }
 // isRefusal reports whether the handshake failed after the backend had asked
 // for a client certificate, and for no reason of its own that is known.
 func (e *handshakeError) isRefusal() bool { return e.offer.asked && !isTimeout(e.err) }
+
+// saysWhy reports whether the backend said that it is about the client
+// certificate.
+func (e *handshakeError) saysWhy() bool {
+	alert, ok := remoteAlert(e.err)
+	return ok && clientCertificateAlerts[alert]
+}

@@ -129,7 +129,9 @@ func (t *Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	if refusal := t.lateRefusal(err, used); refusal != nil {
 		t.renewBeside(refusal.offer.identity)
-		return nil, refusal
+		if refusal.saysWhy() || !t.hasAnswered(refusal.offer.identity) {
+			return nil, refusal
+		}
 	}
 	return nil, err
 }
@@ -155,7 +157,8 @@ func (t *Transport) hear(used **tls.Conn) {
 }
 
 // hasAnswered reports whether the backend has answered a call with a client
-// certificate, or any call if there is none: it does not refuse that, then.
+// certificate, or any call if there is none. Unless it says otherwise, it does
+// not refuse that, then, but ends for a reason of its own.
 func (t *Transport) hasAnswered(identity *Identity) bool {
 	if identity == nil {
 		return t.answered.Load()
@@ -168,8 +171,8 @@ func (t *Transport) hasAnswered(identity *Identity) bool {
 const notEstablished = "client conn could not be established"
 
 // lateRefusal returns the handshake error that a failed call comes down to if the
-// backend refuses the client certificate, or the want of one; nil if it does
-// not. In TLS 1.3 that is known only after our side of the handshake (RFC 8446
+// backend may have refused the client certificate, or the want of one; nil if it
+// has not. In TLS 1.3 that is known only after our side of the handshake (RFC 8446
 // section 4.4.2.4), and the alert may get lost when the connection ends.
 func (t *Transport) lateRefusal(err error, used **tls.Conn) *handshakeError {
 	l := t.dialer.last.Load()
@@ -188,12 +191,11 @@ func (t *Transport) lateRefusal(err error, used **tls.Conn) *handshakeError {
 			err = again
 		}
 	}
-	if alert, ok := remoteAlert(err); !ok || !clientCertificateAlerts[alert] {
-		if !lost && !closed(err) || !l.unheard(err) || t.hasAnswered(l.offer.identity) {
-			return nil
-		}
+	refusal := &handshakeError{err: err, name: t.dialer.options.ServerName, offer: l.offer}
+	if refusal.saysWhy() || (lost || closed(err)) && l.unheard(err) {
+		return refusal
 	}
-	return &handshakeError{err: err, name: t.dialer.options.ServerName, offer: l.offer}
+	return nil
 }
 
 // renewBeside has a newer client certificate read for the next connection. The
