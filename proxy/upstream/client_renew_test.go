@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -159,6 +158,13 @@ func TestRenewalBesideACallIsBounded(t *testing.T) {
 		t.Errorf("%d more renewals at the same time", n)
 	}
 	close(release)
+	for began := time.Now(); len(deadlines) == 0; time.Sleep(10 * time.Millisecond) { // and another one, later
+		_, err := get(t, transport, server.URL)
+		wantFault(t, err, upstream.Handshake, "tls_client_certificate_refused", "", "")
+		if time.Since(began) > 10*time.Second {
+			t.Fatal("no renewal after the first one")
+		}
+	}
 }
 
 // Both may have changed at once.
@@ -195,46 +201,81 @@ func TestConnectionThatEndsLaterIsNoRefusal(t *testing.T) {
 	}
 }
 
+// Nor is a backend that takes too long over the certificate.
+func TestSilenceAfterTheCertificateIsNoRefusal(t *testing.T) {
+	a := authority(t, "Root")
+	over := make(chan struct{})
+	server := demanding(t, a, variants[0], a.Pool(), func(c *tls.Config) {
+		c.VerifyConnection = func(tls.ConnectionState) error {
+			<-over
+			return nil
+		}
+	})
+	defer close(over)
+	own := identity(t, a, pki.Leaf{CommonName: "proxy"})
+	v := newVault(own, own)
+	options := v.options(a)
+	options.Timeout = time.Second
+	_, err := get(t, newTransport(t, options), server.URL)
+	wantFault(t, err, upstream.Handshake, "tls_silence", "", "")
+	if asked := v.asked(); len(asked) != 0 {
+		t.Error("a newer certificate was asked for")
+	}
+}
+
 // Nor is the end of a backend that says nothing, if it has answered to the
 // certificate before. But some refuse like that, so that a newer one is looked for.
 func TestCrashAfterAnAnswerIsNoRefusal(t *testing.T) {
 	a := authority(t, "Root")
 	own := identity(t, a, pki.Leaf{CommonName: "proxy"})
-	type socket struct{} // the key of a call's connection
-	for what, crash := range map[string]func(*net.TCPConn) error{
-		"end":   (*net.TCPConn).Close,
-		"reset": func(c *net.TCPConn) error { return errors.Join(c.SetLinger(0), c.Close()) },
-	} {
+	for _, auth := range []tls.ClientAuthType{tls.NoClientCert, tls.VerifyClientCertIfGiven} {
 		for _, version := range variants {
-			server := backend(t, a, pki.Leaf{Names: []string{name}}, func(s *httptest.Server) {
-				s.EnableHTTP2 = version.http2
-				s.TLS.MinVersion, s.TLS.MaxVersion = version.version, version.version
-				s.TLS.ClientAuth, s.TLS.ClientCAs = tls.VerifyClientCertIfGiven, a.Pool()
-				s.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
-					return context.WithValue(ctx, socket{}, c.(*tls.Conn).NetConn())
-				}
-				s.Config.Handler = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-					if r.URL.Path == "/crash" {
-						_ = crash(r.Context().Value(socket{}).(*net.TCPConn))
+			server := crashing(t, a, version, auth)
+			for _, how := range []string{"/end", "/reset"} {
+				v := newVault(own, own)
+				transport := newTransport(t, v.options(a))
+				if auth != tls.NoClientCert { // who does not ask does not refuse, anyway
+					if _, err := get(t, transport, server.URL); err != nil {
+						t.Fatal(err)
 					}
-				})
-			})
-			v := newVault(own, own)
-			transport := newTransport(t, v.options(a))
-			if _, err := get(t, transport, server.URL); err != nil {
-				t.Fatal(err)
-			}
-			transport.CloseIdleConnections()
-			_, err := get(t, transport, server.URL+"/crash")
-			t.Logf("%s, %v: %v", what, version, err)
-			wantFault(t, err, upstream.Answer, "bad_answer", "", "")
-			if version == variants[2] { // nothing was heard on the connection
-				await(t, v.renewed)
-			} else if asked := v.asked(); len(asked) != 0 {
-				t.Errorf("%s, %v: a newer certificate was asked for", what, version)
+				}
+				transport.CloseIdleConnections()
+				_, err := get(t, transport, server.URL+how)
+				t.Logf("%v, %v: %v", version, auth, err)
+				wantFault(t, err, upstream.Answer, "bad_answer", "", "")
+				if version == variants[2] && auth != tls.NoClientCert { // nothing was heard on the connection
+					await(t, v.renewed)
+				} else if asked := v.asked(); len(asked) != 0 {
+					t.Errorf("%s, %v, %v: a newer certificate was asked for", how, version, auth)
+				}
 			}
 		}
 	}
+}
+
+// crashing is a backend that ends the connection without a word of TLS, unless
+// the path is "/".
+func crashing(t *testing.T, a *pki.Authority, v variant, auth tls.ClientAuthType) *httptest.Server {
+	t.Helper()
+	type socket struct{} // the key of a call's connection
+	return backend(t, a, pki.Leaf{Names: []string{name}}, func(s *httptest.Server) {
+		s.EnableHTTP2 = v.http2
+		s.TLS.MinVersion, s.TLS.MaxVersion = v.version, v.version
+		s.TLS.ClientAuth, s.TLS.ClientCAs = auth, a.Pool()
+		s.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, socket{}, c.(*tls.Conn).NetConn())
+		}
+		s.Config.Handler = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			conn := r.Context().Value(socket{}).(*net.TCPConn)
+			switch r.URL.Path {
+			case "/reset":
+				_ = conn.SetLinger(0)
+				fallthrough
+			case "/end":
+				_ = conn.Close()
+			}
+		})
+	})
 }
 
 func await(t *testing.T, renewed <-chan struct{}) {
