@@ -305,7 +305,8 @@ func TestRefusalIsFoundBehindAFailedWrite(t *testing.T) {
 	}
 }
 
-// Nor does it matter that another connection has not been answered yet.
+// Nor does it matter that another connection, with a newer certificate, has not
+// been answered yet.
 func TestRefusalIsThatOfTheConnectionUsed(t *testing.T) {
 	a := authority(t, "Root")
 	own := identity(t, a, pki.Leaf{CommonName: "proxy"})
@@ -325,7 +326,8 @@ func TestRefusalIsThatOfTheConnectionUsed(t *testing.T) {
 			<-over
 		})
 	})
-	transport := newTransport(t, newVault(own, own).options(a))
+	v := newVault(own, own)
+	transport := newTransport(t, v.options(a))
 	if _, err := get(t, transport, server.URL); err != nil {
 		t.Fatal(err)
 	}
@@ -339,6 +341,7 @@ func TestRefusalIsThatOfTheConnectionUsed(t *testing.T) {
 		wantFault(t, err, upstream.Answer, "bad_answer", "", "")
 	})
 	<-entered
+	v.cached.Store(identity(t, a, pki.Leaf{CommonName: "newer"}))
 	var other sync.WaitGroup
 	other.Go(func() { // on a new one
 		if _, err := get(t, transport, server.URL+"/waits"); err != nil {
