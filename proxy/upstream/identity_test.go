@@ -133,6 +133,8 @@ func TestParseIdentity(t *testing.T) {
 		"four dashes":           {text: cert + key + key8[1:], fails: "the text after PEM block 2 looks like another block"},
 		"public key":            {text: cert + encode("PUBLIC KEY", []byte("canary"), nil) + key, fails: `PEM block 2: found "PUBLIC KEY", expected a certificate or a private key`},
 		"long type":             {text: cert + encode(strings.Repeat("CANARY", 10), []byte("canary"), nil), fails: "PEM block 2: found a block of no known type"},
+		"type in small letters": {text: cert + encode("canary", []byte("canary"), nil), fails: "PEM block 2: found a block of no known type"},
+		"a length and no more":  {text: "\x30\xff", fails: "no PEM block"},
 		"PKCS #12":              {text: string(pfx), fails: "store it as PEM; in Key Vault, that is content type application/x-pem-file"},
 		"PKCS #12 in base64":    {text: wrap(base64.StdEncoding.EncodeToString(pfx)), fails: "found PKCS #12"},
 		"DER":                   {text: string(pkcs8), fails: "no PEM block"},
