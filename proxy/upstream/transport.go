@@ -36,8 +36,8 @@ type Options struct {
 	// given. If it has another, a handshake that failed for it is tried once
 	// more. In TLS 1.3 the refusal comes after the handshake: then the call
 	// fails, RenewIdentity is asked beside it, for 10 s at most, and the next
-	// connection profits. It must return when ctx ends. Nil means that there
-	// never is any.
+	// connection profits; so it is for a connection that ends there without a
+	// word. It must return when ctx ends. Nil means that there never is any.
 	RenewIdentity func(ctx context.Context, refused *Identity) *Identity
 	// Verified gets the chain of each connection that is made, the backend's
 	// own certificate first; nil means nobody wants it. It must not block.
