@@ -300,7 +300,11 @@ func TestRefusalIsFoundBehindAFailedWrite(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err = newTransport(t, newVault(own, own).options(a)).RoundTrip(request)
-			wantFault(t, err, upstream.Handshake, "tls_client_certificate_refused", "unknown certificate authority; presented", "")
+			why := "unknown certificate authority; presented"
+			if version.http2 {
+				why = "" // net/http does not read before it has written the preface
+			}
+			wantFault(t, err, upstream.Handshake, "tls_client_certificate_refused", why, "")
 		}
 	}
 }

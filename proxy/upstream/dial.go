@@ -191,7 +191,7 @@ func (d *dialer) handshake(ctx context.Context, network, address string, with te
 		l.offer = offer{} // accepted, or the handshake would have failed
 	}
 	l.received.Store(0)
-	l.spoken = make(chan struct{})
+	l.tls, l.spoken = conn, make(chan struct{})
 	d.last.Store(l)
 	if d.options.Verified != nil {
 		d.options.Verified(conn.ConnectionState().VerifiedChains[0])
@@ -202,6 +202,7 @@ func (d *dialer) handshake(ctx context.Context, network, address string, with te
 // link is a connection below TLS.
 type link struct {
 	net.Conn
+	tls      *tls.Conn // above it; nil before the end of the handshake
 	offer    offer
 	received atomic.Int64 // bytes, since the handshake
 	over     atomic.Bool  // closed by us

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"strings"
@@ -183,10 +185,11 @@ func (t *Transport) lateRefusal(err error, used **tls.Conn) *handshakeError {
 		return nil
 	}
 	lost := strings.Contains(err.Error(), notEstablished)
-	if used != nil && *used != nil && (lost || l.over.Load()) {
+	ended := lost || closed(err) || errors.Is(err, net.ErrClosed)
+	if ended && (l.over.Load() || lost && used != nil && *used != nil) {
 		// net/http is done with this connection, and crypto/tls repeats what
 		// ended it: the error may be that of a write, or that of the end.
-		_, again := (*used).Read(make([]byte, 1))
+		_, again := l.tls.Read(make([]byte, 1))
 		if _, ok := remoteAlert(again); ok || closed(again) {
 			err = again
 		}
