@@ -206,6 +206,30 @@ func TestWarningsAreToldOncePerValue(t *testing.T) {
 	}
 }
 
+// With nothing but a certificate, a backend that does not ask for it serves
+// anybody.
+func TestBackendThatDoesNotAskIsWarnedOf(t *testing.T) {
+	b := newBackend(t, func(http.ResponseWriter, *http.Request) {})
+	client := "file:" + write(t, "client.pem", newClientPKI(t).issue(t, pki.Leaf{}).Value)
+	for auth, warned := range map[string]int{"none": 1, "bearer": 0} {
+		environment := b.environment(t)
+		maps.Copy(environment, map[string]string{"BACKEND_AUTH": auth, "BACKEND_CLIENT_CERT": client})
+		if auth == "none" {
+			delete(environment, "BACKEND_TOKEN")
+		}
+		p := start(t, environment)
+		for range 2 {
+			if response, _ := p.exchange(t, usersCall+b.entra+"\r\n\r\n"); response.StatusCode != 200 {
+				t.Errorf("%s: %d", auth, response.StatusCode)
+			}
+			b.CloseClientConnections()
+		}
+		if n := strings.Count(strings.Join(p.output(), "\n"), "does not ask for the client certificate"); n != warned {
+			t.Errorf("%s: warned %d times, want %d", auth, n, warned)
+		}
+	}
+}
+
 // A Key Vault certificate is in PKCS #12 unless its policy says PEM.
 func TestClientCertificateInPKCS12IsRefusedInWords(t *testing.T) {
 	v := &vault.Vault{}

@@ -92,9 +92,18 @@ func (w *expiryWatch) bundle(roots *upstream.Roots) {
 	}
 }
 
-// identity notes the client certificate.
+// identity notes the client certificate, and those of its issuers.
 func (w *expiryWatch) identity(identity *upstream.Identity) {
-	w.note("BACKEND_CLIENT_CERT", identity.String(), identity.Certificates[0].NotAfter)
+	for _, certificate := range identity.Certificates {
+		w.note("BACKEND_CLIENT_CERT", fingerprint(certificate), certificate.NotAfter)
+	}
+}
+
+// unasked tells, once a day, that nothing shows the backend who calls.
+func (w *expiryWatch) unasked() {
+	if w.isNews(expiring{what: "client certificate not asked for", level: zapcore.WarnLevel}, time.Now()) {
+		w.log.Warn("the backend does not ask for the client certificate, and BACKEND_AUTH=none: it serves whoever calls")
+	}
 }
 
 // chain notes what the backend presented, and what that was verified with.

@@ -98,6 +98,9 @@ func (w *wiring) edge() upstream.Options {
 		identity := newCache(w, "BACKEND_CLIENT_CERT", loadIdentity(w.BackendClientCert.source, w.logger), w.watch.identity)
 		edge.Identity = identity.Get
 		edge.RenewIdentity = renew(identity)
+		if w.BackendAuth.kind == authNone {
+			edge.Unasked = w.watch.unasked
+		}
 	}
 	return edge
 }

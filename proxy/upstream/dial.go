@@ -20,6 +20,9 @@ type dialer struct {
 	net     net.Dialer
 	// last is the connection of the last handshake that succeeded.
 	last atomic.Pointer[link]
+	// accepted is the certificate that the backend has taken last, as far as is
+	// known.
+	accepted atomic.Pointer[Identity]
 }
 
 // dial connects, but to no forbidden address: which one it is, DNS decides. A
@@ -187,8 +190,14 @@ func (d *dialer) handshake(ctx context.Context, network, address string, with te
 		_ = l.Close() // the handshake's error is the one to report
 		return nil, &handshakeError{err: err, name: d.options.ServerName, offer: l.offer}
 	}
-	if l.offer.asked && conn.ConnectionState().Version == tls.VersionTLS12 {
-		l.offer = offer{} // accepted, or the handshake would have failed
+	asked := l.offer.asked
+	if asked && conn.ConnectionState().Version == tls.VersionTLS12 {
+		// Accepted, or the handshake would have failed.
+		d.accepted.Store(l.offer.identity)
+		l.offer = offer{}
+	}
+	if with.identity != nil && !asked && d.options.Unasked != nil {
+		d.options.Unasked()
 	}
 	l.received.Store(0)
 	l.tls, l.spoken = conn, make(chan struct{})

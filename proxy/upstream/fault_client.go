@@ -66,7 +66,7 @@ func explainRefusal(failed *handshakeError) Fault {
 	now := time.Now()
 	switch {
 	case isUnsupported:
-		fault.Cause = fmt.Sprintf("the backend takes none of the signatures that the key of %q (%s) can make, only %v", leaf.Subject, leaf.PublicKeyAlgorithm, unsupported.schemes)
+		fault.Cause = fmt.Sprintf("the backend takes none of the signatures that the key of %q (%s) can make, only %v", leaf.Subject, leaf.PublicKeyAlgorithm, unsupported.schemes[:min(len(unsupported.schemes), maxSchemes)])
 		fault.Remedy = "put a certificate with another kind of key into BACKEND_CLIENT_CERT, or enable such signatures at the backend"
 	case now.After(leaf.NotAfter):
 		fault.Class = "tls_client_certificate_expired"
@@ -89,6 +89,12 @@ func date(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 // may name all that its system trusts.
 const maxAuthorities = 5
 
+// maxSchemes is how many signature schemes are named; TLS knows some twenty.
+const maxSchemes = 20
+
+// maxName bounds the name of one, in characters.
+const maxName = 200
+
 // authorityNames lists names in DER.
 func authorityNames(authorities [][]byte) string {
 	var names []string
@@ -108,5 +114,6 @@ func authorityName(der []byte) string {
 	}
 	var name pkix.Name
 	name.FillFromRDNSequence(&sequence)
-	return name.String()
+	text := []rune(name.String())
+	return string(text[:min(len(text), maxName)])
 }

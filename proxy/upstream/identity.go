@@ -32,15 +32,18 @@ type Identity struct {
 	pair **tls.Certificate
 }
 
-// String returns the identity of the client's own certificate: "sha256:" and
-// the first 8 hex digits of its fingerprint; "none" for nil and the zero
-// Identity.
+// String returns the identity of the chain: "sha256:" and the first 8 hex digits
+// of the digest of its certificates in DER, which for one alone is its
+// fingerprint; "none" for nil and the zero Identity.
 func (i *Identity) String() string {
 	if i.isNone() {
 		return "none"
 	}
-	digest := sha256.Sum256(i.Certificates[0].Raw)
-	return "sha256:" + hex.EncodeToString(digest[:4])
+	digest := sha256.New()
+	for _, certificate := range i.Certificates {
+		digest.Write(certificate.Raw)
+	}
+	return "sha256:" + hex.EncodeToString(digest.Sum(nil)[:4])
 }
 
 // Format writes String's result for every verb and flag.
@@ -64,7 +67,8 @@ func (i *Identity) leaf() *x509.Certificate { return i.Certificates[0] }
 // (RFC 7468 sections 10 and 11; the EC and RSA forms of RFC 5915 and RFC 8017,
 // too) and the certificates to send, in any order: a Key Vault certificate of
 // content type application/x-pem-file has the key first. The client's own
-// certificate is the one that belongs to the key, wherever it stands. It is as
+// certificate is the one that belongs to the key, wherever it stands; of two, the
+// one that is valid longer. It is as
 // strict as [ParseBundle]. Its errors say what was found and what is expected,
 // and never hold a part of the key. That a backend is likely to refuse the
 // certificate is a warning: the backend decides.
@@ -90,7 +94,7 @@ func parseIdentity(text []byte, now time.Time) (*Identity, error) {
 	case len(found.certificates) == 0:
 		return nil, errors.New("no certificate found, expected the one that belongs to the private key")
 	}
-	own := slices.IndexFunc(found.certificates, found.isOwn)
+	own := found.own()
 	if own < 0 {
 		return nil, fmt.Errorf("wrong key: the private key belongs to none of the certificates (the first is %s); expected the key that the certificate was issued for",
 			found.certificates[0].Subject)
@@ -161,6 +165,19 @@ func parseKey(block *pem.Block) (crypto.Signer, error) {
 	return nil, errors.New("not a private key, expected RSA, ECDSA or Ed25519 as PKCS #8 or in the EC or RSA form")
 }
 
+// own returns the index of the certificate that belongs to the key; -1 if none
+// does. After a renewal with the same key there may be two: then the one that is
+// valid longest.
+func (p *parts) own() int {
+	own := -1
+	for i, certificate := range p.certificates {
+		if p.isOwn(certificate) && (own < 0 || certificate.NotAfter.After(p.certificates[own].NotAfter)) {
+			own = i
+		}
+	}
+	return own
+}
+
 func (p *parts) isOwn(certificate *x509.Certificate) bool {
 	public, ok := certificate.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
 	return ok && public.Equal(p.key.Public())
@@ -174,8 +191,7 @@ func (p *parts) identity(own int, now time.Time) *Identity {
 			identity.Warnings = append(identity.Warnings, fmt.Sprintf("PEM block %d (%s) %s", p.places[i], certificate.Subject, warning))
 		}
 	}
-	chain := slices.Delete(slices.Clone(p.certificates), own, own+1)
-	identity.Certificates = append([]*x509.Certificate{pair.Leaf}, chain...)
+	identity.Certificates = append([]*x509.Certificate{pair.Leaf}, slices.DeleteFunc(p.certificates, p.isOwn)...)
 	for _, certificate := range identity.Certificates {
 		pair.Certificate = append(pair.Certificate, certificate.Raw)
 	}

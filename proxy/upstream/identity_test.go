@@ -208,12 +208,43 @@ func TestIdentityOfIdentities(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := fmt.Sprintf("sha256:%.4x", sha256.Sum256(pair.Certificate[0])); identity.String() != want {
-		t.Errorf("%s, want %s", identity, want)
+	alone, err := upstream.ParseIdentity([]byte(key + cert))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf("sha256:%.4x", sha256.Sum256(pair.Certificate[0])); alone.String() != want {
+		t.Errorf("%s, want %s", alone, want)
+	}
+	// An intermediate that was missing makes it another one.
+	if identity.String() == alone.String() {
+		t.Errorf("%s with and without an issuer", alone)
 	}
 	for _, none := range []*upstream.Identity{nil, {}} {
 		if got := none.String(); got != "none" {
 			t.Errorf("%q, want none", got)
+		}
+	}
+}
+
+// After a renewal with the same key both certificates may be there.
+func TestLongestOfTwoCertificatesCounts(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate := func(name string, end time.Time) string {
+		template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: end}
+		der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	}
+	old, fresh := certificate("old", time.Now().Add(time.Hour)), certificate("fresh", time.Now().Add(2*time.Hour))
+	for _, text := range []string{old + fresh, fresh + old} {
+		identity, err := upstream.ParseIdentity([]byte(keyPEM(t, key) + text))
+		if err != nil || identity.Certificates[0].Subject.CommonName != "fresh" || len(identity.Certificates) != 1 {
+			t.Errorf("%v, %v", identity, err)
 		}
 	}
 }

@@ -41,6 +41,10 @@ type Options struct {
 	// connection profits; so it is for a connection that ends there without a
 	// word. It must return when ctx ends. Nil means that there never is any.
 	RenewIdentity func(ctx context.Context, refused *Identity) *Identity
+	// Unasked is told of each connection on which the backend did not ask for
+	// the certificate that there is; nil means nobody wants to know. It must not
+	// block.
+	Unasked func()
 	// Verified gets the chain of each connection that is made, the backend's
 	// own certificate first; nil means nobody wants it. It must not block.
 	Verified func(chain []*x509.Certificate)
@@ -80,9 +84,6 @@ type Transport struct {
 	*http.Transport
 	dialer   *dialer
 	answered atomic.Bool // the backend has answered a call
-	// accepted is the client certificate of the last call that the backend
-	// answered, after it had asked for one in TLS 1.3.
-	accepted atomic.Pointer[Identity]
 	renewing atomic.Bool // RenewIdentity is being asked beside the calls
 }
 
@@ -127,7 +128,7 @@ func (t *Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 		return response, nil
 	}
 	if isDialing(err) {
-		return nil, err
+		return nil, t.notBlamed(err)
 	}
 	if refusal := t.lateRefusal(err, used); refusal != nil {
 		t.renewBeside(refusal.offer.identity)
@@ -154,7 +155,7 @@ func (t *Transport) hear(used **tls.Conn) {
 		return
 	}
 	if l := linkOf(*used); l != nil && l.offer.asked && l.offer.identity != nil {
-		t.accepted.Store(l.offer.identity)
+		t.dialer.accepted.Store(l.offer.identity)
 	}
 }
 
@@ -165,7 +166,18 @@ func (t *Transport) hasAnswered(identity *Identity) bool {
 	if identity == nil {
 		return t.answered.Load()
 	}
-	return t.accepted.Load().String() == identity.String()
+	return t.dialer.accepted.Load().String() == identity.String()
+}
+
+// notBlamed returns the error of a connection that did not come about, without
+// the blame for the client certificate if the backend ended the handshake without
+// a word and has taken the certificate before.
+func (t *Transport) notBlamed(err error) error {
+	failed, ok := errors.AsType[*handshakeError](err)
+	if ok && failed.isRefusal() && closed(failed.err) && t.hasAnswered(failed.offer.identity) {
+		return &handshakeError{err: failed.err, name: failed.name}
+	}
+	return err
 }
 
 // notEstablished is in net/http's error, which is not exported, for an HTTP/2
