@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 )
 
 // The lists of Microsoft's tests.
@@ -152,7 +151,7 @@ func (c *Client) try(ctx context.Context, row check, name string, into *Check) {
 	row.try(t)
 	m := c.newMemory()
 	for _, s := range t.steps {
-		into.Calls = append(into.Calls, c.takeWhole(ctx, m, s))
+		into.Calls = append(into.Calls, c.take(ctx, m, s))
 	}
 	into.State, into.Detail = checkOutcome(t.steps, into.Calls)
 	if into.State != CheckPassed && ctx.Err() != nil {
@@ -180,27 +179,4 @@ func checkOutcome(steps []step, calls []Call) (state, detail string) {
 		}
 	}
 	return CheckPassed, ""
-}
-
-// grace is how long a call that makes something may go on once the context has
-// ended.
-const grace = 10 * time.Second
-
-// takeWhole takes a step. A call that makes something is not cut off when the
-// context ends: what it made would stay, under an id that nobody knows.
-func (c *Client) takeWhole(ctx context.Context, m *memory, s step) Call {
-	if s.method != http.MethodPost || ctx.Err() != nil {
-		return c.take(ctx, m, s)
-	}
-	lingering, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	stop := context.AfterFunc(ctx, func() { // ends with lingering
-		select {
-		case <-time.After(grace):
-			cancel()
-		case <-lingering.Done():
-		}
-	})
-	defer stop()
-	return c.take(lingering, m, s)
 }

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -45,6 +47,34 @@ func TestCleanUpAfterInterruption(t *testing.T) {
 		// The job can begin anew.
 		p.clean()
 		p.same()
+	}
+}
+
+// A POST that is under way when somebody interrupts may be carried out long
+// after: nobody would know of what it created.
+func TestInterruptionWaitsForWhatIsBeingCreated(t *testing.T) {
+	p := newPlant(t, build{size: directory.Options{Seed: 3, Users: 6}, job: JobOptions{Parallel: 3}})
+	ctx, cancel := context.WithCancel(t.Context())
+	var n atomic.Int64
+	var slow sync.WaitGroup
+	p.set(&p.front, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPost && n.Add(1) <= 3 {
+				slow.Add(1)
+				defer slow.Done()
+				cancel()
+				time.Sleep(300 * time.Millisecond)
+			}
+			next.ServeHTTP(w, r.WithContext(context.WithoutCancel(r.Context())))
+		})
+	})
+	if _, err := p.job.Cycle(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	_, left, err := p.job.CleanUp(t.Context())
+	slow.Wait()
+	if err != nil || len(left) > 0 || n.Load() == 0 || p.backend.Users() > 0 {
+		t.Errorf("%v; left %v; %d users after %d POSTs", err, left, p.backend.Users(), n.Load())
 	}
 }
 

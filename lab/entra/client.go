@@ -122,8 +122,35 @@ type answer struct {
 	body   []byte
 }
 
+// grace is how long a call that makes something may go on once the context has
+// ended.
+const grace = 10 * time.Second
+
+// lingering returns a context that ends that much later than ctx. Who cuts off
+// a call that makes something learns no id, and the endpoint may make it after
+// everybody has cleaned up.
+func lingering(ctx context.Context) (context.Context, context.CancelFunc) {
+	if ctx.Err() != nil {
+		return ctx, func() {}
+	}
+	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { // ends with longer
+		select {
+		case <-time.After(grace):
+			cancel(context.Cause(ctx))
+		case <-longer.Done():
+		}
+	})
+	return longer, func() { stop(); cancel(nil) }
+}
+
 // send makes one call; a nil body sends none.
 func (c *Client) send(ctx context.Context, method, target string, body []byte) (answer, error) {
+	if method == http.MethodPost {
+		var done context.CancelFunc
+		ctx, done = lingering(ctx)
+		defer done()
+	}
 	var content io.Reader
 	if body != nil {
 		content = bytes.NewReader(body)
