@@ -16,15 +16,7 @@ import (
 // clientPEM is a client certificate with its key.
 func clientPEM(t *testing.T) string {
 	t.Helper()
-	authority, err := pki.New("Contoso Clients")
-	if err != nil {
-		t.Fatal(err)
-	}
-	certificate, key, err := authority.Issue(pki.Leaf{CommonName: "scim-proxy", Client: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(certificate) + string(key)
+	return newClientPKI(t).issue(t, pki.Leaf{CommonName: "scim-proxy"}).Value
 }
 
 // without is an environment without some of its variables.

@@ -3,7 +3,6 @@ package scim_test
 import (
 	"bytes"
 	"encoding/json"
-	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -42,14 +41,7 @@ func FuzzDrop(f *testing.F) {
 
 // FuzzDropShapes makes bodies of parts that mean something, as FuzzShapes does.
 func FuzzDropShapes(f *testing.F) {
-	random := rand.New(rand.NewPCG(3, 4))
-	for range 128 {
-		choices := make([]byte, 64)
-		for i := range choices {
-			choices[i] = byte(random.Uint32())
-		}
-		f.Add(everyRule, choices)
-	}
+	addChoices(f, 128)
 	f.Fuzz(func(t *testing.T, rules uint64, choices []byte) {
 		s := shape{choices}
 		kind, of, list := scim.Body(s.choose(3)), scim.Resource(s.choose(2)), dropLists[s.choose(len(dropLists))]

@@ -107,17 +107,22 @@ func (s *shape) body(kind scim.Body) string {
 	return `{"Operations":[` + strings.Join(operations, " ,") + "]} "
 }
 
-// FuzzShapes makes bodies of parts that mean something, more of which reach the
-// rules than of bytes that were changed at random.
-func FuzzShapes(f *testing.F) {
+// addChoices adds n lists of choices, with every rule, to the seeds.
+func addChoices(f *testing.F, n int) {
 	random := rand.New(rand.NewPCG(1, 2))
-	for range 64 {
+	for range n {
 		choices := make([]byte, 64)
 		for i := range choices {
 			choices[i] = byte(random.Uint32())
 		}
 		f.Add(everyRule, choices)
 	}
+}
+
+// FuzzShapes makes bodies of parts that mean something, more of which reach the
+// rules than of bytes that were changed at random.
+func FuzzShapes(f *testing.F) {
+	addChoices(f, 64)
 	f.Fuzz(func(t *testing.T, rules uint64, choices []byte) {
 		s := shape{choices}
 		kind := scim.Body(s.choose(3))
