@@ -54,7 +54,7 @@ func TestSilenceAfterTheCertificateIsNoRefusal(t *testing.T) {
 	options := v.options(a)
 	options.Timeout = time.Second
 	_, err := get(t, newTransport(t, options), server.URL)
-	wantFault(t, err, upstream.Handshake, "tls_silence", "", "")
+	wantFault(t, err, upstream.Handshake, "tls_silence", "", "while it checks the client certificate")
 	if asked := v.asked(); len(asked) != 0 {
 		t.Error("a newer certificate was asked for")
 	}

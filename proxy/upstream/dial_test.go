@@ -198,7 +198,7 @@ func TestExplainNoRoute(t *testing.T) {
 		syscall.EHOSTUNREACH: {"unreachable", "no route"}, syscall.ENETUNREACH: {"unreachable", "no route"},
 		syscall.EACCES: {"unreachable", "this machine itself"}, syscall.EPERM: {"unreachable", "this machine itself"},
 		syscall.EADDRNOTAVAIL: {"unreachable", "check routes"},
-		syscall.ETIMEDOUT:     {"no_answer", "firewall"}, syscall.ECONNREFUSED: {"refused", "nothing listens"},
+		syscall.ETIMEDOUT:     {"no_answer", "firewall"}, syscall.ECONNREFUSED: {"refused", "nothing listens"}, syscall.ECONNRESET: {"refused", "nothing listens"},
 	} {
 		err := fmt.Errorf("round trip: %w", &net.OpError{Op: "dial", Net: "tcp", Addr: address, Err: os.NewSyscallError("connect", number)})
 		wantFault(t, err, upstream.Connect, want[0], "connect: "+number.Error(), want[1])

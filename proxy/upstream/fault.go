@@ -68,7 +68,7 @@ func explainDial(op *net.OpError) Fault {
 	case isDNS:
 		fault.Class = "dns_no_answer"
 		fault.Remedy = "the DNS servers do not answer, or fail; check those of the virtual network, that they are reachable from here, and what they forward to"
-	case errors.Is(op, syscall.ECONNREFUSED):
+	case errors.Is(op, syscall.ECONNREFUSED), errors.Is(op, syscall.ECONNRESET):
 		fault.Class = "refused"
 		fault.Remedy = "nothing listens on the port of BACKEND_URL, or a firewall answers in its place; check the port, and that the backend is up"
 	case isTimeout(op):

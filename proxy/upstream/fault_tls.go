@@ -33,6 +33,9 @@ func explainHandshake(failed *handshakeError) Fault {
 	case isTimeout(failed):
 		fault.Class = "tls_silence"
 		fault.Remedy = "the handshake got no answer; " + keyShareHint
+		if failed.offer.asked {
+			fault.Remedy = "the backend went silent while it checks the client certificate, which may need a revocation list or an OCSP service that it does not reach; see its log"
+		}
 	case closed(failed):
 		fault.Class = "tls_closed"
 		fault.Remedy = "the connection was closed in the handshake; " + keyShareHint
