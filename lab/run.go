@@ -85,14 +85,14 @@ func runLab(ctx context.Context, args []string, std stdio) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	if options.once {
-		return play(ctx, s, options.vault, std.out)
+		return play(ctx, s, options, std.out)
 	}
 	page, err := openWindow(s, options.profile, recorder)
 	if err != nil {
 		return err
 	}
 	defer page.close()
-	err = play(ctx, s, options.vault, std.out)
+	err = play(ctx, s, options, std.out)
 	if err != nil && !errors.Is(err, errCalls) {
 		return err
 	}
@@ -150,7 +150,7 @@ var errCalls = errors.New("calls did not end as they should")
 
 // play makes the direct call, and a life in each of Entra's dialects, and if
 // asked to rotates the tokens. It writes what came of them.
-func play(ctx context.Context, s *stand.Stand, rotation bool, w io.Writer) error {
+func play(ctx context.Context, s *stand.Stand, options runOptions, w io.Writer) error {
 	if s.Certificates != nil {
 		refusal, err := s.DirectCall(ctx)
 		if err != nil {
@@ -160,7 +160,7 @@ func play(ctx context.Context, s *stand.Stand, rotation bool, w io.Writer) error
 	}
 	var lives []life
 	for _, flag := range []bool{false, true} {
-		client, err := entra.New(entra.Options{TenantURL: s.TenantURL(flag), Token: s.Token()})
+		client, err := entra.New(entra.Options{TenantURL: s.TenantURL(flag), Token: s.Token(), Lost: strings.Split(s.Setting("DROP_ATTRIBUTES"), ",")})
 		if err != nil {
 			return err
 		}
@@ -177,7 +177,7 @@ func play(ctx context.Context, s *stand.Stand, rotation bool, w io.Writer) error
 	if err := s.Host.Err(); err != nil {
 		return err
 	}
-	if rotation {
+	if options.vault {
 		calls, err := rotate(ctx, s)
 		if err != nil {
 			return err
@@ -186,6 +186,9 @@ func play(ctx context.Context, s *stand.Stand, rotation bool, w io.Writer) error
 		total += len(calls)
 	}
 	if failed > 0 {
+		if otherwise := options.profile.Otherwise; otherwise != "" {
+			fmt.Fprintf(w, "\nThe calls are the same for every system. Of %s some cannot end as they should: %s.\n", options.profile.Name, otherwise)
+		}
 		return fmt.Errorf("%d of %d %w", failed, total, errCalls)
 	}
 	return nil

@@ -94,6 +94,26 @@ func TestRunWithoutNormalizationFails(t *testing.T) {
 	}
 }
 
+// Systems that do what Entra expects, with the proxy in front, pass the same
+// calls; for one that does not, a line says why.
+func TestRunAgainstEverySystem(t *testing.T) {
+	emptyTemp(t)
+	dir := app(t)
+	for _, p := range profile.All() {
+		var out, errs bytes.Buffer
+		code := dispatch(t.Context(), []string{"run", "--app", dir, "--once", "--port", "0", "--profile", p.Name}, stdio{out: &out, err: &errs})
+		if p.Otherwise == "" {
+			if code != 0 {
+				t.Errorf("%s: exit status %d: %s%s", p.Name, code, &out, &errs)
+			}
+			continue
+		}
+		if code != 1 || !strings.Contains(out.String(), "Of "+p.Name+" some cannot end as they should: "+p.Otherwise) {
+			t.Errorf("%s: exit status %d: %s%s", p.Name, code, &out, &errs)
+		}
+	}
+}
+
 func TestServesUntilInterrupted(t *testing.T) {
 	if output := serves(t); strings.Contains(output, "Rotation:") {
 		t.Errorf("nobody asked for a rotation: %s", output)

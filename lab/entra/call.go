@@ -59,10 +59,11 @@ type memory struct {
 	ids    map[string]string // key -> id of a resource
 	ok     map[string]bool   // name of step -> ended as it should
 	leaked bool              // a group showed the members that were excluded
+	lost   []string          // as Options.Lost
 }
 
 func (c *Client) newMemory() *memory {
-	return &memory{base: c.tenant.origin + c.tenant.base, ids: map[string]string{}, ok: map[string]bool{}}
+	return &memory{base: c.tenant.origin + c.tenant.base, ids: map[string]string{}, ok: map[string]bool{}, lost: c.options.Lost}
 }
 
 // play sends the steps one after the other, as Entra does for one object.

@@ -52,6 +52,9 @@ type Options struct {
 	// AppRoles maps app roles to roles, by AppRoleAssignmentsComplex; the
 	// mapping that new applications come with does not. It adds steps to a lifecycle.
 	AppRoles bool
+	// Lost are attributes of resources, and URIs of extensions, that are known
+	// not to reach the endpoint, so that a lifecycle does not miss them.
+	Lost []string
 	// Timeout bounds one call, its body included; zero means Entra's 60 s.
 	Timeout time.Duration
 }

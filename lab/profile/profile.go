@@ -29,6 +29,9 @@ type Profile struct {
 	// Proxy are settings of the proxy by name, those that the system asks for
 	// beside addresses, those of Auth, secrets and BACKEND_CA.
 	Proxy map[string]string
+	// Otherwise is what the service does, or the proxy in its place, that the
+	// calls of an ordinary life take for a fault; empty for nothing.
+	Otherwise string
 	// Unverified are statements above that no source was found for.
 	Unverified []string
 }

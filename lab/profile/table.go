@@ -89,7 +89,8 @@ func guard() Profile {
 			Scope:   UsersAndGroups,
 			Dropped: append(dropped, enterprise+":employeeNumber", enterprise+":manager"),
 		},
-		Proxy: normalizeAll(),
+		Proxy:     normalizeAll(),
+		Otherwise: "a group cannot be renamed",
 		Unverified: []string{
 			"the status of a refused renaming",
 			"that a linked account keeps its id; that a POST gets 201 and not 409 (habit " + string(backend.ConflictByEmail) + ")",
@@ -118,6 +119,7 @@ func userSync() Profile {
 		Certificate: PrivateCA,
 		Entra:       Entra{Scope: UsersAndGroups, GroupRename: true},
 		Proxy:       normalizeAll(),
+		Otherwise:   "its lists keep users out of a group, and who is deleted is disabled",
 		Unverified: []string{
 			"the base path, which the connector's settings show",
 			"what SCIM answers for a group that the lists leave out",
@@ -142,7 +144,8 @@ func odj() Profile {
 		Certificate: PrivateCA,
 		Entra:       Entra{Flag: true, Scope: OneGroup, GroupRename: true},
 		// The flag makes active a boolean, but not for on-demand provisioning.
-		Proxy: map[string]string{"NORMALIZE": "active", "GROUPS": "stub"},
+		Proxy:     map[string]string{"NORMALIZE": "active", "GROUPS": "stub"},
+		Otherwise: "a group has no members, and no name but its externalId, as the proxy answers for groups",
 		Unverified: []string{
 			"the base path",
 			"that the service has no /Groups: it may have one that forgets, which the proxy does not ask with GROUPS=stub",
