@@ -149,7 +149,7 @@ func watched[T any](load func(context.Context) (T, error), see func(T)) func(con
 }
 
 // first returns the first read of a cache, which logs its own failure.
-func first[T interface{ String() string }](cache *token.Cache[T]) func(context.Context) {
+func first[T fmt.Stringer](cache *token.Cache[T]) func(context.Context) {
 	return func(ctx context.Context) { _, _ = cache.Get(ctx) }
 }
 

@@ -262,9 +262,11 @@ func TestBackendThatDoesNotAskIsTold(t *testing.T) {
 			if _, err := get(t, newTransport(t, options), server.URL); err != nil || told.Load() != want {
 				t.Errorf("%v, %v: told %d times, want %d; %v", version, auth, told.Load(), want, err)
 			}
-			options.Identity = nil
-			if _, err := get(t, newTransport(t, options), server.URL); err != nil || told.Load() != want {
-				t.Errorf("%v, %v: told without a certificate; %v", version, auth, err)
+			for _, none := range []func(context.Context) (*upstream.Identity, error){nil, presenting(nil), presenting(&upstream.Identity{})} {
+				options.Identity = none
+				if _, err := get(t, newTransport(t, options), server.URL); err != nil || told.Load() != want {
+					t.Errorf("%v, %v: told without a certificate; %v", version, auth, err)
+				}
 			}
 		}
 	}

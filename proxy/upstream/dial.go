@@ -196,7 +196,7 @@ func (d *dialer) handshake(ctx context.Context, network, address string, with te
 		d.accepted.Store(l.offer.identity)
 		l.offer = offer{}
 	}
-	if with.identity != nil && !asked && d.options.Unasked != nil {
+	if !asked && l.offer.identity != nil && d.options.Unasked != nil {
 		d.options.Unasked()
 	}
 	l.received.Store(0)

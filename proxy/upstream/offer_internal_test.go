@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"io"
@@ -137,6 +138,27 @@ func TestExplainAlertsAboutTheClientCertificate(t *testing.T) {
 				!strings.Contains(fault.Cause, alert.Error()+"; presented: subject \"CN=self\", issuer \"CN=self\", valid until ") {
 				t.Errorf("%v, authorities %v: %+v; want a remedy with %q", alert, authorities != nil, fault, remedy)
 			}
+		}
+	}
+}
+
+// What a backend asks for goes into one line of the log, however much it is.
+func TestLongDemandsAreCut(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, err := asn1.Marshal(pkix.Name{CommonName: strings.Repeat("ä", 10_000)}.ToRDNSequence())
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := made(t, key.Public(), key)
+	for what, failed := range map[string]*handshakeError{
+		"a name":  {err: io.EOF, offer: offer{asked: true, identity: own, authorities: [][]byte{name}}},
+		"schemes": {err: &unsupportedKeyError{err: io.EOF, schemes: make([]tls.SignatureScheme, 10_000)}, offer: offer{asked: true, identity: own}},
+	} {
+		if cause := Explain(failed).Cause; len(cause) > 1000 {
+			t.Errorf("%s makes a cause of %d bytes", what, len(cause))
 		}
 	}
 }
