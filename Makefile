@@ -6,7 +6,7 @@ SCRIPTS = .ci/run $(shell find . -name '*.sh' -not -path './.git/*' -not -path '
 
 # These are for recipes to spell out as flags; in the environment they would
 # reach the handler, which reads two of them.
-unexport PORT ONCE NORMALIZE VAULT PROFILE
+unexport PORT ONCE NORMALIZE VAULT PROFILE RG APP LOCATION PARAMS
 port = $(if $(PORT),--port $(PORT))
 normalize = $(if $(NORMALIZE),--normalize $(NORMALIZE))
 once = $(if $(filter-out 0,$(ONCE)),--once)
@@ -14,7 +14,7 @@ vault = $(if $(filter-out 0,$(VAULT)),--vault)
 profile = $(if $(PROFILE),--profile $(PROFILE))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test e2e check bench package start clean handler app need-go need-func
+.PHONY: help run test e2e check bench package sbom deploy publish infra start clean handler app need-go need-func
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -28,6 +28,7 @@ test: need-go ## vet, staticcheck, and all tests with the race detector
 	$(GO) vet ./...
 	$(TOOL) staticcheck ./...
 	$(GO) test -p 1 -race -shuffle=on ./...
+	cd .tools && $(GO) vet ./... && $(GO) test ./...
 
 # On a machine that cannot run what Azure runs, it is the same built for here.
 ifeq ($(shell uname -sm),Linux x86_64)
@@ -41,12 +42,14 @@ e2e: ## the package under the Functions host, between Entra and every backend of
 	E2E_APP=$(CURDIR)/$(e2e_app) $(GO) test -count=1 ./lab/e2e
 
 # gofmt -l lists files and exits 0, hence the test for an empty list.
-check: need-go ## formatting, go fix, go mod tidy, lint, shellcheck: what CI asks for besides the tests
+check: need-go ## formatting, go fix, go mod tidy, lint, actionlint, shellcheck: what CI asks for besides the tests
 	@bad=$$("$$($(GO) env GOROOT)/bin/gofmt" -s -l .) || exit 1; \
 	if [ -n "$$bad" ]; then echo "not formatted, run gofmt -s -w on:" $$bad >&2; exit 1; fi
 	$(GO) fix -diff ./...
 	$(GO) mod tidy -diff
 	$(TOOL) golangci-lint run ./...
+	cd .tools && $(GO) tool golangci-lint run ./...
+	$(TOOL) actionlint .github/workflows/*.yml
 	@if command -v shellcheck >/dev/null; then echo shellcheck $(SCRIPTS); shellcheck $(SCRIPTS); \
 	else echo "skipped: shellcheck is not installed"; fi
 
@@ -56,12 +59,24 @@ bench: handler ## the proxy's cost per request next to a plain ReverseProxy's, a
 package: need-go ## dist/ and dist.zip, byte-reproducible, for Azure
 	$(GO) run ./infra/package
 
+sbom: package ## dist.sbom.json: what is linked into the package, as CycloneDX
+	$(GO) run -C .tools ./sbom
+
+deploy: ## with az: the Bicep template into resource group RG, which LOCATION makes if it is not there; PARAMS=file.bicepparam replaces infra/bicep/main.bicepparam
+	@bash infra/deploy.sh '$(RG)' '$(LOCATION)' '$(PARAMS)'
+
+publish: package ## the package to function app APP of resource group RG, with Core Tools or az
+	@bash infra/publish.sh '$(APP)' '$(RG)'
+
+infra: need-go ## Bicep, Terraform, queries and workflows: everything about them that can be checked here
+	@bash infra/check.sh
+
 start: need-func need-go ## build/local/ under the real Functions host (Azure Functions Core Tools)
 	$(GO) run ./infra/package -local build/local
 	cd build/local && func start $(port)
 
 clean: ## remove what was built; local settings in build/ stay
-	rm -rf bin dist dist.zip
+	rm -rf bin dist dist.zip dist.sbom.json
 	@if [ -d build ]; then find build -type f ! -name local.settings.json -delete; \
 	find build -depth -type d -empty -delete; fi
 

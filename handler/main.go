@@ -2,10 +2,13 @@
 // and an internal SCIM 2.0 backend. It runs as an Azure Functions custom
 // handler and is an ordinary HTTP server anywhere else.
 //
-// It takes no arguments. All settings are environment variables; the type
-// settings lists them, and the README shows that list. Bad settings are
-// reported together: on standard error, with exit status 78, or in Azure in
-// the log, with 503 as the answer to every call.
+//	handler          # serve
+//	handler version  # what this binary is built from
+//
+// All settings are environment variables; the type settings lists them, and the
+// README shows that list. Bad settings are reported together: on standard
+// error, with exit status 78, or in Azure in the log, with 503 as the answer to
+// every call.
 //
 // It logs JSON lines on standard output. SIGINT and SIGTERM end it: calls in
 // flight get 25 s to finish. The exit status is 0 only then.
@@ -40,13 +43,23 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	// The second signal ends the process at once.
 	context.AfterFunc(ctx, stop)
-	if len(os.Args) > 1 {
-		fmt.Fprintf(os.Stderr, "handler: found argument %q; expected none, settings are environment variables\n", os.Args[1])
-		os.Exit(exitUsage)
+	os.Exit(command(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// command does what the arguments ask for and returns the exit status. The
+// Functions host gives none.
+func command(ctx context.Context, arguments []string, stdout, stderr io.Writer) int {
+	switch {
+	case len(arguments) == 0:
+		variables := environment()
+		tuneMemory(variables)
+		return run(ctx, variables, stdout, stderr)
+	case len(arguments) == 1 && arguments[0] == "version":
+		return printVersion(stdout, stderr)
+	default:
+		fmt.Fprintf(stderr, "handler: found argument %q; expected none, or: handler version. Settings are environment variables.\n", strings.Join(arguments, " "))
+		return exitUsage
 	}
-	variables := environment()
-	tuneMemory(variables)
-	os.Exit(run(ctx, variables, os.Stdout, os.Stderr))
 }
 
 // gcPercent trades memory for processor time: the live heap is about 1 MiB, so

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	cdx "github.com/CycloneDX/cyclonedx-go"
+)
+
+// build compiles ./handler for the platform of the package.
+func build(t *testing.T) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "handler")
+	command := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-buildvcs=false", "-o", binary, "./handler")
+	command.Dir = "../.."
+	command.Env = append(os.Environ(), "GOFLAGS=", "GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0")
+	if output, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	return binary
+}
+
+func TestListsTheModulesOfTheBinary(t *testing.T) {
+	binary := build(t)
+	listing, err := exec.CommandContext(t.Context(), "go", "version", "-m", binary).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(listing), "\n")
+	want := []string{"pkg:golang/stdlib@" + strings.TrimPrefix(lines[0][strings.LastIndex(lines[0], " ")+1:], "go")}
+	for _, line := range lines {
+		if fields := strings.Fields(line); len(fields) == 4 && fields[0] == "dep" {
+			want = append(want, "pkg:golang/"+fields[1]+"@"+fields[2])
+		}
+	}
+	text, err := describe(t.Context(), "../..", binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var bom cdx.BOM
+	if err := json.Unmarshal(text, &bom); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, entry := range *bom.Components {
+		got = append(got, entry.PackageURL)
+		if len(*entry.Licenses) == 0 {
+			t.Errorf("%s has no licence", entry.Name)
+		}
+	}
+	if !slices.Equal(got, want) || len(want) < 10 {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	known := append(want, bom.Metadata.Component.PackageURL)
+	for _, dependency := range *bom.Dependencies {
+		for _, ref := range append(*dependency.Dependencies, dependency.Ref) {
+			if !slices.Contains(known, ref) {
+				t.Errorf("%s is depended on, but not listed", ref)
+			}
+		}
+	}
+	if license := (*bom.Metadata.Component.Licenses)[0].License.ID; license != "Apache-2.0" {
+		t.Errorf("the handler's own licence is %s", license)
+	}
+}
+
+func TestSameBytesAndNoPath(t *testing.T) {
+	binary := build(t)
+	first, err := describe(t.Context(), "../..", binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := describe(t.Context(), "../..", binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(first, second) {
+		t.Error("two runs differ")
+	}
+	here, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{here, home, "serialNumber", "timestamp"} {
+		if bytes.Contains(first, []byte(text)) {
+			t.Errorf("%q is in it", text)
+		}
+	}
+}
+
+func TestRefusesABinaryOfOtherModules(t *testing.T) {
+	binary := filepath.Join(t.TempDir(), "package")
+	command := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", binary, "./infra/package")
+	command.Dir = "../.."
+	if output, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	if _, err := describe(t.Context(), "../..", binary); err == nil || !strings.Contains(err.Error(), "run make package") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestLicenses(t *testing.T) {
+	apache, err := os.ReadFile("../../LICENSE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct{ file, text, want string }{
+		"none":       {"README.md", string(apache), "no licence in"},
+		"unknown":    {"LICENSE", "You may use this on Tuesdays.", "0 % the text of a known licence"},
+		"mixed case": {"License.txt", string(apache), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder := t.TempDir()
+			if err := os.WriteFile(filepath.Join(folder, test.file), []byte(test.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			ids, err := licenses(folder)
+			if test.want == "" {
+				if err != nil || !slices.Equal(ids, []string{"Apache-2.0"}) {
+					t.Errorf("%q, error %v", ids, err)
+				}
+			} else if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
