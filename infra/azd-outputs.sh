@@ -1,0 +1,20 @@
+#!/bin/sh
+# Prints the outputs of `azd provision` that an admin needs next. azd hands them
+# over as environment variables under the names that the template gives them,
+# and an array as one line of JSON.
+set -eu
+printf '\nTenant URL, for Entra:\n  %s\n' "${tenantUrl:?is missing: this runs after azd provision}"
+printf '\nThe secrets, one line after the other:\n'
+# What Go's encoder escapes and a command may hold: " \ & < >.
+printf '%s\n' "${secretCommands:?is missing: this runs after azd provision}" | awk '{
+  sub(/^\["/, ""); sub(/"\]$/, "")
+  count = split($0, command, /","/)
+  for (i = 1; i <= count; i++) {
+    gsub(/\\u0026/, "\\&", command[i])
+    gsub(/\\u003c/, "<", command[i])
+    gsub(/\\u003e/, ">", command[i])
+    gsub(/\\"/, "\"", command[i])
+    gsub(/\\\\/, "\\", command[i])
+    print "  " command[i]
+  }
+}'

@@ -1,0 +1,292 @@
+package infra_test
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// fakeAz stands for the Azure CLI: it notes its arguments and answers as a
+// subscription would that never saw Microsoft.App.
+const fakeAz = `#!/bin/sh
+printf 'az %s\n' "$*" >>"$CALLS"
+case "$*" in
+  "account show"*) exit "${SIGNED_OUT:-0}" ;;
+  "provider show --namespace Microsoft.App "*) echo NotRegistered ;;
+  "provider show"*) echo Registered ;;
+  "group exists"*) echo "${GROUP_EXISTS:-true}" ;;
+  *outputs.tenantUrl*) echo "https://contoso-scim.azurewebsites.net/scim?aadOptscim062020" ;;
+  *outputs.secretCommands*) printf '%s\n' 'first "$(command)"' "second | tr -d '\n'" ;;
+  *outputs.publishCommand*) echo "make publish APP=contoso-scim RG=rg-scim" ;;
+  "resource show"*) [ -z "$NO_APP" ] || exit 3; echo contoso-scim.scm.azurewebsites.net ;;
+esac
+`
+
+const fakeFunc = `#!/bin/sh
+printf 'func %s in %s as %s\n' "$*" "$(basename "$PWD")" "$FUNCTIONS_WORKER_RUNTIME" >>"$CALLS"
+`
+
+const fakeCurl = `#!/bin/sh
+for url; do :; done
+printf 'curl %s\n' "$url" >>"$CALLS"
+if [ -n "$FORBIDDEN" ]; then printf 'HTTP/1.1 403 Ip Forbidden\r\nx-ms-forbidden-ip: %s\r\n\r\n' "$FORBIDDEN"
+else printf 'HTTP/1.1 401 Unauthorized\r\n\r\n'; fi
+`
+
+// A delivery is a copy of the scripts in a tree of their own, with doubles of
+// the programs that they call, and nothing else on PATH but what a shell needs.
+type delivery struct{ root, calls string }
+
+func newDelivery(t *testing.T, programs map[string]string) delivery {
+	t.Helper()
+	d := delivery{root: t.TempDir()}
+	d.calls = filepath.Join(d.root, "calls")
+	for name, text := range map[string]string{
+		"infra/bicep/main.bicepparam": "", "my.bicepparam": "", "dist/host.json": "{}", "dist.zip": "",
+		"infra/deploy.sh": script(t, "deploy.sh"), "infra/publish.sh": script(t, "publish.sh"), "infra/azd-outputs.sh": script(t, "azd-outputs.sh"),
+	} {
+		d.write(t, name, text, 0o600)
+	}
+	if err := os.Mkdir(filepath.Join(d.root, "path"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range programs {
+		d.write(t, "path/"+name, text, 0o700)
+	}
+	for _, name := range []string{"sh", "bash", "dirname", "basename", "tr", "awk", "sed"} {
+		program, err := exec.LookPath(name)
+		if err != nil {
+			t.Skip(err)
+		}
+		if err := os.Symlink(program, filepath.Join(d.root, "path", name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return d
+}
+
+func (d delivery) write(t *testing.T, name, text string, mode os.FileMode) {
+	t.Helper()
+	path := filepath.Join(d.root, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func script(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// run runs a script with the variables given. It returns what it printed, the
+// calls that it made, and whether it succeeded.
+func (d delivery) run(t *testing.T, variables []string, name string, arguments ...string) (output string, calls []string, ok bool) {
+	t.Helper()
+	if err := os.RemoveAll(d.calls); err != nil {
+		t.Fatal(err)
+	}
+	command := exec.CommandContext(t.Context(), filepath.Join(d.root, "path", "bash"), append([]string{filepath.Join(d.root, name)}, arguments...)...)
+	command.Dir = t.TempDir() // from anywhere
+	command.Env = append([]string{"PATH=" + filepath.Join(d.root, "path"), "CALLS=" + d.calls}, variables...)
+	printed, err := command.CombinedOutput()
+	if _, failed := errors.AsType[*exec.ExitError](err); err != nil && !failed {
+		t.Fatal(err)
+	}
+	noted, readErr := os.ReadFile(d.calls)
+	if readErr == nil {
+		calls = strings.Split(strings.TrimSuffix(string(noted), "\n"), "\n")
+	}
+	return string(printed), calls, err == nil
+}
+
+func TestDeploy(t *testing.T) {
+	d := newDelivery(t, map[string]string{"az": fakeAz})
+	output, calls, ok := d.run(t, []string{"GROUP_EXISTS=false"}, "infra/deploy.sh", "rg-scim", "westeurope", "my.bicepparam")
+	var want []string
+	want = append(want, "az account show --output none")
+	for _, provider := range []string{"Web", "App", "KeyVault", "Network", "Insights", "OperationalInsights", "ManagedIdentity", "Storage", "AlertsManagement"} {
+		want = append(want, "az provider show --namespace Microsoft."+provider+" --query registrationState --output tsv")
+		if provider == "App" {
+			want = append(want, "az provider register --namespace Microsoft.App --wait")
+		}
+	}
+	show := "az deployment group show --resource-group rg-scim --name entra-scim-proxy --query properties.outputs."
+	want = append(want,
+		"az group exists --name rg-scim",
+		"az group create --name rg-scim --location westeurope --output none",
+		"az deployment group create --resource-group rg-scim --name entra-scim-proxy --parameters my.bicepparam --output none",
+		show+"tenantUrl.value --output tsv", show+"secretCommands.value[] --output tsv", show+"publishCommand.value --output tsv")
+	if diff := cmp.Diff(want, calls); diff != "" || !ok {
+		t.Errorf("succeeded %t: %s\n%s", ok, output, diff)
+	}
+	for _, text := range []string{"registering Microsoft.App", "  https://contoso-scim.azurewebsites.net/scim?aadOptscim062020\n",
+		"  first \"$(command)\"\n  second | tr -d '\\n'\n", "  make publish APP=contoso-scim RG=rg-scim\n"} {
+		if !strings.Contains(output, text) {
+			t.Errorf("%q is not in %q", text, output)
+		}
+	}
+}
+
+func TestDeployIntoAGroupThatExists(t *testing.T) {
+	d := newDelivery(t, map[string]string{"az": fakeAz})
+	output, calls, ok := d.run(t, nil, "infra/deploy.sh", "rg-scim", "", "")
+	text := strings.Join(calls, "\n")
+	if !ok || strings.Contains(text, "group create --name") || !strings.Contains(text, "--parameters infra/bicep/main.bicepparam") {
+		t.Errorf("succeeded %t: %s\n%s", ok, output, text)
+	}
+}
+
+func TestPublish(t *testing.T) {
+	scm := []string{
+		"az account show --output none",
+		"az resource show --resource-group rg-scim --name contoso-scim --resource-type Microsoft.Web/sites " +
+			"--query properties.hostNameSslStates[?hostType=='Repository'].name | [0] --output tsv",
+		"curl https://contoso-scim.scm.azurewebsites.net/",
+	}
+	for name, test := range map[string]struct {
+		programs map[string]string
+		upload   string
+	}{
+		"with Core Tools": {
+			map[string]string{"az": fakeAz, "curl": fakeCurl, "func": fakeFunc},
+			"func azure functionapp publish contoso-scim in dist as custom",
+		},
+		"with az": {
+			map[string]string{"az": fakeAz, "curl": fakeCurl},
+			"az functionapp deployment source config-zip --resource-group rg-scim --name contoso-scim --src dist.zip --output none",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDelivery(t, test.programs)
+			output, calls, ok := d.run(t, nil, "infra/publish.sh", "contoso-scim", "rg-scim")
+			if diff := cmp.Diff(append(scm[:3:3], test.upload), calls); diff != "" || !ok {
+				t.Errorf("succeeded %t: %s\n%s", ok, output, diff)
+			}
+		})
+	}
+}
+
+func TestDeliveryRefuses(t *testing.T) {
+	azAndCurl := map[string]string{"az": fakeAz, "curl": fakeCurl}
+	for name, test := range map[string]struct {
+		programs        map[string]string
+		variables       []string
+		command         []string
+		sentence, never string
+	}{
+		"deploy without RG":        {azAndCurl, nil, []string{"deploy.sh", "", "", ""}, "make deploy needs RG", "az"},
+		"deploy without file":      {azAndCurl, nil, []string{"deploy.sh", "rg", "", "no.bicepparam"}, "no parameter file no.bicepparam", "az"},
+		"deploy without az":        {nil, nil, []string{"deploy.sh", "rg", "", ""}, "needs the Azure CLI (az)", "az"},
+		"deploy without login":     {azAndCurl, []string{"SIGNED_OUT=1"}, []string{"deploy.sh", "rg", "", ""}, "run: az login", "deployment"},
+		"deploy without group":     {azAndCurl, []string{"GROUP_EXISTS=false"}, []string{"deploy.sh", "rg", "", ""}, "no resource group rg. With LOCATION", "create"},
+		"publish without APP":      {azAndCurl, nil, []string{"publish.sh", "", "rg"}, "needs APP and RG", "az"},
+		"publish without RG":       {azAndCurl, nil, []string{"publish.sh", "contoso-scim", ""}, "needs APP and RG", "az"},
+		"publish without az":       {map[string]string{"func": fakeFunc}, nil, []string{"publish.sh", "contoso-scim", "rg"}, "needs the Azure CLI (az)", "func"},
+		"publish without login":    {azAndCurl, []string{"SIGNED_OUT=1"}, []string{"publish.sh", "contoso-scim", "rg"}, "run: az login", "config-zip"},
+		"publish to no app":        {azAndCurl, []string{"NO_APP=1"}, []string{"publish.sh", "contoso-scim", "rg"}, "no function app contoso-scim in resource group rg", "config-zip"},
+		"publish from elsewhere":   {azAndCurl, []string{"FORBIDDEN=203.0.113.7"}, []string{"publish.sh", "contoso-scim", "rg"}, "Add 203.0.113.7/32 to adminIpRanges", "config-zip"},
+		"outputs before provision": {nil, nil, []string{"azd-outputs.sh"}, "tenantUrl: is missing", "az"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDelivery(t, test.programs)
+			output, calls, ok := d.run(t, test.variables, "infra/"+test.command[0], test.command[1:]...)
+			if ok || !strings.Contains(output, test.sentence) {
+				t.Errorf("succeeded %t: %s", ok, output)
+			}
+			if text := strings.Join(calls, "\n"); strings.Contains(text, test.never) {
+				t.Errorf("called %s", text)
+			}
+		})
+	}
+}
+
+func TestPublishWithoutPackage(t *testing.T) {
+	d := newDelivery(t, map[string]string{"az": fakeAz})
+	if err := os.Remove(filepath.Join(d.root, "dist.zip")); err != nil {
+		t.Fatal(err)
+	}
+	if output, _, ok := d.run(t, nil, "infra/publish.sh", "contoso-scim", "rg"); ok || !strings.Contains(output, "run: make package") {
+		t.Errorf("succeeded %t: %s", ok, output)
+	}
+}
+
+// The value is what azd makes of an array, by Go's encoder.
+func TestOutputsOfAzd(t *testing.T) {
+	d := newDelivery(t, nil)
+	output, _, ok := d.run(t, []string{
+		"tenantUrl=https://contoso-scim.azurewebsites.net/scim?aadOptscim062020",
+		`secretCommands=["az x \"$(az y)\"","openssl rand -hex 32 | tr -d '\\n'","read -rs TOKEN \u0026\u0026 z \u003ca \u003eb"]`,
+	}, "infra/azd-outputs.sh")
+	want := "\nTenant URL, for Entra:\n  https://contoso-scim.azurewebsites.net/scim?aadOptscim062020\n\n" +
+		"The secrets, one line after the other:\n  az x \"$(az y)\"\n  openssl rand -hex 32 | tr -d '\\n'\n  read -rs TOKEN && z <a >b\n"
+	if diff := cmp.Diff(want, output); diff != "" || !ok {
+		t.Error(diff)
+	}
+}
+
+// The secrets never pass through these scripts.
+func TestDeliveryTouchesNoSecret(t *testing.T) {
+	for _, name := range []string{"deploy.sh", "publish.sh", "azd-outputs.sh"} {
+		for _, text := range []string{"keyvault secret", "get-access-token", "--debug", "set -x"} {
+			if strings.Contains(script(t, name), text) {
+				t.Errorf("%s holds %q", name, text)
+			}
+		}
+	}
+}
+
+// A tag can be moved to other code, a commit cannot.
+var pinned = regexp.MustCompile(`^[a-zA-Z0-9/_-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$`)
+
+func TestActionsArePinned(t *testing.T) {
+	files, err := filepath.Glob("../.github/workflows/*.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	actions, versions := 0, map[string]string{}
+	for _, file := range files {
+		text := script(t, file)
+		if strings.Contains(text, "secrets.") {
+			t.Errorf("%s reads a secret", file)
+		}
+		for line := range strings.Lines(text) {
+			_, action, ok := strings.Cut(strings.TrimSpace(line), "uses: ")
+			if !ok {
+				continue
+			}
+			actions++
+			name, version, _ := strings.Cut(action, "@")
+			if !pinned.MatchString(action) || versions[name] != "" && versions[name] != version {
+				t.Errorf("%s: %s", file, action)
+			}
+			versions[name] = version
+		}
+	}
+	if len(files) != 3 || actions < 10 {
+		t.Errorf("%d workflows with %d actions", len(files), actions)
+	}
+}
+
+// azd starts a hook's file by itself, not through a shell.
+func TestAzdHookIsExecutable(t *testing.T) {
+	file, err := os.Stat("azd-outputs.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if file.Mode()&0o111 != 0o111 || !strings.Contains(script(t, "../azure.yaml"), "run: infra/azd-outputs.sh\n") {
+		t.Errorf("mode %v, or azure.yaml does not name it", file.Mode())
+	}
+}
