@@ -138,6 +138,7 @@ var problems = filter(concat([
   check.backendUrl(backendUrl, settings.?BACKEND_ALLOW_HTTP ?? 'false')
   check.backendCa(backendCa)
   check.backendAuth(backendAuth)
+  check.backendUsername(backendAuth, contains(settings, 'BACKEND_USERNAME'))
   check.scimPath(scimPath)
   check.publicUrl(publicUrl)
   check.alwaysReadyInstances(alwaysReady, maximumInstanceCount)
@@ -260,6 +261,8 @@ module site 'modules/site.bicep' = {
     publicUrl: publicUrl
     settings: settings
   }
+  // Before the vault's private name is known, the first instances would be refused by its public side.
+  dependsOn: [endpoint]
 }
 
 module alerts 'modules/alerts.bicep' = {

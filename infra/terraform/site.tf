@@ -14,6 +14,7 @@ locals {
     name      = "admin-${index}"
     priority  = 200 + index
     action    = "Allow"
+    tag       = "Default"
     ipAddress = range
   }]
 
@@ -104,8 +105,9 @@ resource "azapi_resource" "site" {
   ignore_casing          = true
   response_export_values = ["properties.defaultHostName"]
 
-  # An app that starts before it has its roles fails its first deployment with 403.
-  depends_on = [azurerm_role_assignment.proxy]
+  # An app that starts before it has its roles fails its first deployment with 403; before the vault's private name
+  # is known, its first instances would be refused by the vault's public side.
+  depends_on = [azurerm_role_assignment.proxy, azurerm_private_endpoint.vault, azurerm_private_dns_zone_virtual_network_link.vault]
 }
 
 # An update, because every site has both from its start, and azapi_resource refuses what exists.

@@ -40,7 +40,7 @@ variable "backend_url" {
 
   # What may be a password is not repeated.
   validation {
-    condition     = can(regex("^https?://[^/?#@\\s]+(/[^?#\\s]*)?$", var.backend_url))
+    condition     = can(regex("^https?://([0-9A-Za-z._-]+|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?(/[^?#\\s]*)?$", var.backend_url))
     error_message = "backend_url is \"${replace(var.backend_url, "/[^/]*@/", "...@")}\"; expected https://HOST[:PORT][/PATH], without user, query or fragment."
   }
 
@@ -75,6 +75,11 @@ variable "backend_auth" {
   validation {
     condition     = can(regex("^(bearer|basic|none|header:[0-9A-Za-z!#$%&'*+.^_`|~-]+)$", var.backend_auth))
     error_message = "backend_auth is \"${var.backend_auth}\"; expected bearer, basic, none or header:NAME, such as header:X-Api-Key."
+  }
+
+  validation {
+    condition     = (var.backend_auth == "basic") == contains(keys(var.settings), "BACKEND_USERNAME")
+    error_message = "backend_auth is \"${var.backend_auth}\", and settings ${contains(keys(var.settings), "BACKEND_USERNAME") ? "has" : "lacks"} BACKEND_USERNAME; expected both basic and a user name, or neither."
   }
 }
 
@@ -120,7 +125,7 @@ variable "public_url" {
   default     = null
 
   validation {
-    condition     = var.public_url == null || can(regex("^https://[^/?#@\\s]+$", var.public_url))
+    condition     = var.public_url == null || can(regex("^https://([0-9A-Za-z._-]+|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?$", var.public_url))
     error_message = "public_url is \"${replace(coalesce(var.public_url, " "), "/[^/]*@/", "...@")}\"; expected https://HOST without a path, or null."
   }
 }

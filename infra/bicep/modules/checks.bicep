@@ -2,7 +2,7 @@ metadata description = 'What parameters must be. A check returns nothing for a g
 
 // An index or int() is guarded by ?: and not by &&, of which ARM may evaluate both sides.
 
-func all(conditions bool[]) bool => !contains(conditions, false)
+func all(conditions bool[]) bool => empty(filter(conditions, condition => !condition))
 
 func lower() string[] => ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm', 'n', 'o', 'p', 'q', 'r', 's', 't', 'u', 'v', 'w', 'x', 'y', 'z']
 
@@ -91,9 +91,14 @@ func isHeader(value string) bool => all([
 func backendAuth(value string) string => contains(['bearer', 'basic', 'none'], value) || isHeader(value) ? '' : 'backendAuth is "${value}", expected bearer, basic, none or header:NAME.'
 
 @export()
+func backendUsername(auth string, given bool) string => (auth == 'basic') == given ? '' : 'backendAuth is "${auth}", and settings.BACKEND_USERNAME is ${given ? 'given' : 'not'}, expected both basic and a user, or neither.'
+
+@export()
 func scimPath(value string) string => all([
   take(value, 1) == '/'
   value == '/' || !contains(skip(split(value, '/'), 1), '')
+  !contains(split(value, '/'), '.')
+  !contains(split(value, '/'), '..')
   !startsWith('${value}/', '/admin/')
   !startsWith('${value}/', '/runtime/')
   hasOnly(value, concat(letters(), digits(), ['-', '.', '_', '~', '/']))

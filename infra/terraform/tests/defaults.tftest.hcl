@@ -210,14 +210,14 @@ run "system" {
       http20Enabled    = true
       ipSecurityRestrictions = [
         { name = "entra", priority = 100, action = "Allow", tag = "ServiceTag", ipAddress = "AzureActiveDirectory" },
-        { name = "admin-0", priority = 200, action = "Allow", ipAddress = "203.0.113.7/32" },
-        { name = "admin-1", priority = 201, action = "Allow", ipAddress = "198.51.100.0/24" },
+        { name = "admin-0", priority = 200, action = "Allow", tag = "Default", ipAddress = "203.0.113.7/32" },
+        { name = "admin-1", priority = 201, action = "Allow", tag = "Default", ipAddress = "198.51.100.0/24" },
       ]
       ipSecurityRestrictionsDefaultAction = "Deny"
       scmIpSecurityRestrictionsUseMain    = false
       scmIpSecurityRestrictions = [
-        { name = "admin-0", priority = 200, action = "Allow", ipAddress = "203.0.113.7/32" },
-        { name = "admin-1", priority = 201, action = "Allow", ipAddress = "198.51.100.0/24" },
+        { name = "admin-0", priority = 200, action = "Allow", tag = "Default", ipAddress = "203.0.113.7/32" },
+        { name = "admin-1", priority = 201, action = "Allow", tag = "Default", ipAddress = "198.51.100.0/24" },
       ]
       scmIpSecurityRestrictionsDefaultAction = "Deny"
     })

@@ -151,3 +151,34 @@ run "most" {
     admin_ip_ranges          = [for i in range(50) : "203.0.113.${i}/32"]
   }
 }
+
+run "basic_without_a_user" {
+  command = plan
+
+  variables {
+    backend_auth = "basic"
+  }
+
+  expect_failures = [var.backend_auth]
+}
+
+run "a_user_without_basic" {
+  command = plan
+
+  variables {
+    settings = { BACKEND_USERNAME = "entra" }
+  }
+
+  expect_failures = [var.backend_auth]
+}
+
+run "a_port_that_is_none" {
+  command = plan
+
+  variables {
+    backend_url = "https://scim.contoso.com:scim"
+    public_url  = "https://scim contoso.com"
+  }
+
+  expect_failures = [var.backend_url, var.public_url]
+}

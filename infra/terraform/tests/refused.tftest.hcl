@@ -24,7 +24,6 @@ run "empty" {
     name                                   = ""
     environment                            = ""
     backend_ca                             = ""
-    backend_auth                           = ""
     normalize                              = " "
     scim_path                              = ""
     public_url                             = ""
@@ -46,7 +45,6 @@ run "empty" {
     var.name,
     var.environment,
     var.backend_ca,
-    var.backend_auth,
     var.normalize,
     var.scim_path,
     var.public_url,
@@ -69,11 +67,12 @@ run "empty_beside_a_good_one" {
   command = plan
 
   variables {
+    backend_auth                        = ""
     backend_url                         = ""
     existing_private_endpoint_subnet_id = ""
   }
 
-  expect_failures = [var.backend_url, var.existing_private_endpoint_subnet_id]
+  expect_failures = [var.backend_auth, var.backend_url, var.existing_private_endpoint_subnet_id]
 }
 
 run "wrong_first_character" {
@@ -180,7 +179,6 @@ run "capitals" {
   variables {
     name            = "Contoso"
     environment     = "Production"
-    backend_auth    = "Bearer"
     update_strategy = "rollingUpdate"
     settings        = { log_level = "debug" }
     scim_path       = "/Admin/scim"
@@ -189,7 +187,6 @@ run "capitals" {
   expect_failures = [
     var.name,
     var.environment,
-    var.backend_auth,
     var.update_strategy,
     var.settings,
     var.scim_path,
@@ -200,10 +197,11 @@ run "capitals_beside_a_good_one" {
   command = plan
 
   variables {
-    backend_url = "HTTPS://scim.contoso.com"
+    backend_auth = "Bearer"
+    backend_url  = "HTTPS://scim.contoso.com"
   }
 
-  expect_failures = [var.backend_url]
+  expect_failures = [var.backend_auth, var.backend_url]
 }
 
 run "reserved_path_query_and_fragment" {
