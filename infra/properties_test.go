@@ -52,7 +52,6 @@ var properties = []struct {
 	{"rolling updates", "Microsoft.Web/sites", "properties.functionAppConfig.siteUpdateStrategy.type", "'RollingUpdate'", "azapi_resource", "body.properties.functionAppConfig.siteUpdateStrategy.type", `"RollingUpdate"`},
 	{"Entra speaks TLS 1.2", "Microsoft.Web/sites", "properties.siteConfig.minTlsVersion", "'1.2'", "azapi_resource", "body.properties.siteConfig.minTlsVersion", `"1.2"`},
 	{"TLS of the SCM site", "Microsoft.Web/sites", "properties.siteConfig.scmMinTlsVersion", "'1.2'", "azapi_resource", "body.properties.siteConfig.scmMinTlsVersion", `"1.2"`},
-	{"no FTP", "Microsoft.Web/sites", "properties.siteConfig.ftpsState", "'Disabled'", "azapi_resource", "body.properties.siteConfig.ftpsState", `"Disabled"`},
 	{"HTTP/2", "Microsoft.Web/sites", "properties.siteConfig.http20Enabled", "true", "azapi_resource", "body.properties.siteConfig.http20Enabled", "true"},
 	{"default deny", "Microsoft.Web/sites", "properties.siteConfig.ipSecurityRestrictionsDefaultAction", "'Deny'", "azapi_resource", "body.properties.siteConfig.ipSecurityRestrictionsDefaultAction", `"Deny"`},
 	{"default deny of the SCM site", "Microsoft.Web/sites", "properties.siteConfig.scmIpSecurityRestrictionsDefaultAction", "'Deny'", "azapi_resource", "body.properties.siteConfig.scmIpSecurityRestrictionsDefaultAction", `"Deny"`},
@@ -92,6 +91,24 @@ func TestProperties(t *testing.T) {
 		if found := bicep.variables["appSubnets"][key]; found != value {
 			t.Errorf("the app's subnet in Bicep has %s = %q, expected %q", key, found, value)
 		}
+	}
+}
+
+// refusedByFlex are settings of a site that Flex Consumption answers with 400,
+// whatever their value ("... for Flex Consumption sites is invalid"):
+// https://github.com/Azure/azure-cli/issues/31414
+// https://learn.microsoft.com/azure/azure-functions/functions-app-settings#flex-consumption-plan-deprecations
+var refusedByFlex = []string{
+	"alwaysOn", "ftpsState", "functionAppScaleLimit", "functionsRuntimeScaleMonitoringEnabled", "javaVersion", "linuxFxVersion",
+	"minimumElasticInstanceCount", "netFrameworkVersion", "powerShellVersion", "preWarmedInstanceCount", "use32BitWorkerProcess",
+	"vnetPrivatePortsCount", "windowsFxVersion",
+}
+
+func TestNoSettingOfTheSiteThatFlexRefuses(t *testing.T) {
+	bicep, terraform := both(t)
+	for _, name := range refusedByFlex {
+		atAll(t, "Flex Consumption refuses it", bicep.find(t, "Microsoft.Web/sites"), "properties.siteConfig."+name, "")
+		atAll(t, "Flex Consumption refuses it", terraform.find(t, "azapi_resource"), "body.properties.siteConfig."+name, "")
 	}
 }
 

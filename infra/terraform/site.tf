@@ -84,7 +84,6 @@ resource "azapi_resource" "site" {
         # Entra speaks TLS 1.2 only, so 1.3 as the minimum would shut it out.
         minTlsVersion    = "1.2"
         scmMinTlsVersion = "1.2"
-        ftpsState        = "Disabled"
         http20Enabled    = true
 
         ipSecurityRestrictions              = local.site_rules

@@ -255,7 +255,6 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
       // Entra speaks TLS 1.2 only: 1.3 would shut it out.
       minTlsVersion: '1.2'
       scmMinTlsVersion: '1.2'
-      ftpsState: 'Disabled'
       http20Enabled: true
       ipSecurityRestrictions: concat([entraRule], adminRules)
       ipSecurityRestrictionsDefaultAction: 'Deny'

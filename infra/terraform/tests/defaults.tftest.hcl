@@ -206,7 +206,6 @@ run "system" {
     condition = jsonencode({ for key, value in azapi_resource.site.body.properties.siteConfig : key => value if key != "appSettings" }) == jsonencode({
       minTlsVersion    = "1.2"
       scmMinTlsVersion = "1.2"
-      ftpsState        = "Disabled"
       http20Enabled    = true
       ipSecurityRestrictions = [
         { name = "entra", priority = 100, action = "Allow", tag = "ServiceTag", ipAddress = "AzureActiveDirectory" },
