@@ -5,7 +5,8 @@
 //
 // It lists each module with its version, checksum, licence and what it needs
 // in turn, and Go's standard library. The same binary gives the same bytes:
-// there is no time and no serial number in it, and no path.
+// there is no time and no path in it, and its serial number is made of the
+// binary's digest.
 package main
 
 import (
@@ -71,6 +72,7 @@ func describe(ctx context.Context, root, binary string) ([]byte, error) {
 	digest := sha256.Sum256(content)
 
 	bom := cdx.NewBOM()
+	bom.SerialNumber = serialNumber(digest)
 	main := component(cdx.ComponentTypeApplication, info.Main.Path, strings.TrimSpace(string(release)), license)
 	main.Hashes = &[]cdx.Hash{{Algorithm: cdx.HashAlgoSHA256, Value: hex.EncodeToString(digest[:])}}
 	bom.Metadata = &cdx.Metadata{Component: &main}
@@ -95,6 +97,15 @@ func describe(ctx context.Context, root, binary string) ([]byte, error) {
 		return nil, fmt.Errorf("encode: %w", err)
 	}
 	return text.Bytes(), nil
+}
+
+// serialNumber is a UUID of version 8, of a digest. GitHub's action that attests
+// an SBOM takes none without a serial number for CycloneDX.
+func serialNumber(digest [sha256.Size]byte) string {
+	id := digest[:16]
+	id[6] = id[6]&0x0f | 0x80
+	id[8] = id[8]&0x3f | 0x80
+	return fmt.Sprintf("urn:uuid:%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
 }
 
 // component describes a Go module. Package URLs are those of

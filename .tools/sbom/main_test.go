@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -91,10 +92,27 @@ func TestSameBytesAndNoPath(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range []string{here, home, "serialNumber", "timestamp"} {
+	for _, text := range []string{here, home, "timestamp"} {
 		if bytes.Contains(first, []byte(text)) {
 			t.Errorf("%q is in it", text)
 		}
+	}
+}
+
+// What the release's action asks of a CycloneDX file, and the schema of the first.
+// https://github.com/actions/attest/blob/main/src/sbom.ts
+func TestIsWhatAttestationsTake(t *testing.T) {
+	text, err := describe(t.Context(), "../..", build(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var bom struct{ SerialNumber, BOMFormat, SpecVersion string }
+	if err := json.Unmarshal(text, &bom); err != nil {
+		t.Fatal(err)
+	}
+	serial := regexp.MustCompile(`^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
+	if !serial.MatchString(bom.SerialNumber) || bom.BOMFormat != "CycloneDX" || bom.SpecVersion != "1.6" {
+		t.Errorf("%+v", bom)
 	}
 }
 
