@@ -13,6 +13,9 @@ once = $(if $(filter-out 0,$(ONCE)),--once)
 vault = $(if $(filter-out 0,$(VAULT)),--vault)
 profile = $(if $(PROFILE),--profile $(PROFILE))
 
+# One word for the shell, whatever is in it.
+quote = '$(subst ','\'',$(1))'
+
 .DEFAULT_GOAL := help
 .PHONY: help run test e2e check bench package sbom deploy publish infra start clean handler app need-go need-func
 
@@ -63,10 +66,10 @@ sbom: package ## dist.sbom.json: what is linked into the package, as CycloneDX
 	$(GO) run -C .tools ./sbom
 
 deploy: ## with az: the Bicep template into resource group RG, which LOCATION makes if it is not there; PARAMS=file.bicepparam replaces infra/bicep/main.bicepparam
-	@bash infra/deploy.sh '$(RG)' '$(LOCATION)' '$(PARAMS)'
+	@bash infra/deploy.sh $(call quote,$(RG)) $(call quote,$(LOCATION)) $(call quote,$(PARAMS))
 
 publish: package ## the package to function app APP of resource group RG, with Core Tools or az
-	@bash infra/publish.sh '$(APP)' '$(RG)'
+	@bash infra/publish.sh $(call quote,$(APP)) $(call quote,$(RG))
 
 infra: need-go ## Bicep, Terraform, queries and workflows: everything about them that can be checked here
 	@bash infra/check.sh

@@ -3,10 +3,11 @@
 # over as environment variables under the names that the template gives them,
 # and an array as one line of JSON.
 set -eu
-printf '\nTenant URL, for Entra:\n  %s\n' "${tenantUrl:?is missing: this runs after azd provision}"
+: "${tenantUrl:?is missing: this runs after azd provision}" "${secretCommands:?is missing: this runs after azd provision}"
+printf '\nTenant URL, for Entra:\n  %s\n' "$tenantUrl"
 printf '\nThe secrets, one line after the other:\n'
 # What Go's encoder escapes and a command may hold: " \ & < >.
-printf '%s\n' "${secretCommands:?is missing: this runs after azd provision}" | awk '{
+printf '%s\n' "$secretCommands" | awk '{
   sub(/^\["/, ""); sub(/"\]$/, "")
   count = split($0, command, /","/)
   for (i = 1; i <= count; i++) {

@@ -18,6 +18,9 @@ const fakeAz = `#!/bin/sh
 printf 'az %s\n' "$*" >>"$CALLS"
 case "$*" in
   "account show"*) exit "${SIGNED_OUT:-0}" ;;
+  "provider "*) if [ -n "$GROUP_ONLY" ]; then echo AuthorizationFailed >&2; exit 1; fi ;;
+esac
+case "$*" in
   "provider show --namespace Microsoft.App "*) echo NotRegistered ;;
   "provider show"*) echo Registered ;;
   "group exists"*) echo "${GROUP_EXISTS:-true}" ;;
@@ -35,6 +38,7 @@ printf 'func %s in %s as %s\n' "$*" "$(basename "$PWD")" "$FUNCTIONS_WORKER_RUNT
 const fakeCurl = `#!/bin/sh
 for url; do :; done
 printf 'curl %s\n' "$url" >>"$CALLS"
+[ -z "$OFFLINE" ] || exit 28
 if [ -n "$FORBIDDEN" ]; then printf 'HTTP/1.1 403 Ip Forbidden\r\nx-ms-forbidden-ip: %s\r\n\r\n' "$FORBIDDEN"
 else printf 'HTTP/1.1 401 Unauthorized\r\n\r\n'; fi
 `
@@ -125,7 +129,7 @@ func TestDeploy(t *testing.T) {
 	}
 	show := "az deployment group show --resource-group rg-scim --name entra-scim-proxy --query properties.outputs."
 	want = append(want,
-		"az group exists --name rg-scim",
+		"az group exists --name rg-scim --output tsv",
 		"az group create --name rg-scim --location westeurope --output none",
 		"az deployment group create --resource-group rg-scim --name entra-scim-proxy --parameters my.bicepparam --output none",
 		show+"tenantUrl.value --output tsv", show+"secretCommands.value[] --output tsv", show+"publishCommand.value --output tsv")
@@ -149,6 +153,16 @@ func TestDeployIntoAGroupThatExists(t *testing.T) {
 	}
 }
 
+// Rights on a group alone do not let anybody look at the subscription's providers.
+func TestDeployWithRightsOnTheGroupOnly(t *testing.T) {
+	d := newDelivery(t, map[string]string{"az": fakeAz})
+	output, calls, ok := d.run(t, []string{"GROUP_ONLY=1"}, "infra/deploy.sh", "rg-scim", "", "")
+	if !ok || !strings.Contains(strings.Join(calls, "\n"), "deployment group create") ||
+		!strings.Contains(output, "runs: az provider register --namespace Microsoft.App\n") {
+		t.Errorf("succeeded %t: %s", ok, output)
+	}
+}
+
 func TestPublish(t *testing.T) {
 	scm := []string{
 		"az account show --output none",
@@ -157,21 +171,26 @@ func TestPublish(t *testing.T) {
 		"curl https://contoso-scim.scm.azurewebsites.net/",
 	}
 	for name, test := range map[string]struct {
-		programs map[string]string
-		upload   string
+		programs  map[string]string
+		variables []string
+		upload    string
 	}{
 		"with Core Tools": {
-			map[string]string{"az": fakeAz, "curl": fakeCurl, "func": fakeFunc},
+			map[string]string{"az": fakeAz, "curl": fakeCurl, "func": fakeFunc}, nil,
 			"func azure functionapp publish contoso-scim in dist as custom",
 		},
 		"with az": {
-			map[string]string{"az": fakeAz, "curl": fakeCurl},
+			map[string]string{"az": fakeAz, "curl": fakeCurl}, nil,
+			"az functionapp deployment source config-zip --resource-group rg-scim --name contoso-scim --src dist.zip --output none",
+		},
+		"without an answer to whether it is let in": {
+			map[string]string{"az": fakeAz, "curl": fakeCurl}, []string{"OFFLINE=1"},
 			"az functionapp deployment source config-zip --resource-group rg-scim --name contoso-scim --src dist.zip --output none",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDelivery(t, test.programs)
-			output, calls, ok := d.run(t, nil, "infra/publish.sh", "contoso-scim", "rg-scim")
+			output, calls, ok := d.run(t, test.variables, "infra/publish.sh", "contoso-scim", "rg-scim")
 			if diff := cmp.Diff(append(scm[:3:3], test.upload), calls); diff != "" || !ok {
 				t.Errorf("succeeded %t: %s\n%s", ok, output, diff)
 			}
@@ -189,6 +208,7 @@ func TestDeliveryRefuses(t *testing.T) {
 	}{
 		"deploy without RG":        {azAndCurl, nil, []string{"deploy.sh", "", "", ""}, "make deploy needs RG", "az"},
 		"deploy without file":      {azAndCurl, nil, []string{"deploy.sh", "rg", "", "no.bicepparam"}, "no parameter file no.bicepparam", "az"},
+		"deploy with other file":   {azAndCurl, nil, []string{"deploy.sh", "rg", "", "infra/deploy.sh"}, "PARAMS names a .bicepparam file", "az"},
 		"deploy without az":        {nil, nil, []string{"deploy.sh", "rg", "", ""}, "needs the Azure CLI (az)", "az"},
 		"deploy without login":     {azAndCurl, []string{"SIGNED_OUT=1"}, []string{"deploy.sh", "rg", "", ""}, "run: az login", "deployment"},
 		"deploy without group":     {azAndCurl, []string{"GROUP_EXISTS=false"}, []string{"deploy.sh", "rg", "", ""}, "no resource group rg. With LOCATION", "create"},
@@ -199,6 +219,7 @@ func TestDeliveryRefuses(t *testing.T) {
 		"publish to no app":        {azAndCurl, []string{"NO_APP=1"}, []string{"publish.sh", "contoso-scim", "rg"}, "no function app contoso-scim in resource group rg", "config-zip"},
 		"publish from elsewhere":   {azAndCurl, []string{"FORBIDDEN=203.0.113.7"}, []string{"publish.sh", "contoso-scim", "rg"}, "Add 203.0.113.7/32 to adminIpRanges", "config-zip"},
 		"outputs before provision": {nil, nil, []string{"azd-outputs.sh"}, "tenantUrl: is missing", "az"},
+		"outputs without commands": {nil, []string{"tenantUrl=https://contoso.com"}, []string{"azd-outputs.sh"}, "secretCommands: is missing", "az"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDelivery(t, test.programs)
@@ -213,13 +234,26 @@ func TestDeliveryRefuses(t *testing.T) {
 	}
 }
 
-func TestPublishWithoutPackage(t *testing.T) {
-	d := newDelivery(t, map[string]string{"az": fakeAz})
-	if err := os.Remove(filepath.Join(d.root, "dist.zip")); err != nil {
-		t.Fatal(err)
+// The sentence comes from the script, so it got the name as one word.
+func TestMakeHandsNamesOverWhole(t *testing.T) {
+	output, err := exec.CommandContext(t.Context(), "make", "-C", "..", "deploy", "RG=it's; echo owned; '", "PARAMS=none").CombinedOutput()
+	if errors.Is(err, exec.ErrNotFound) {
+		t.Skip(err)
 	}
-	if output, _, ok := d.run(t, nil, "infra/publish.sh", "contoso-scim", "rg"); ok || !strings.Contains(output, "run: make package") {
-		t.Errorf("succeeded %t: %s", ok, output)
+	if text := string(output); err == nil || strings.Contains(text, "owned") || !strings.Contains(text, "found no parameter file none;") {
+		t.Errorf("error %v: %s", err, text)
+	}
+}
+
+func TestPublishWithoutPackage(t *testing.T) {
+	for _, missing := range []string{"dist.zip", "dist/host.json"} {
+		d := newDelivery(t, map[string]string{"az": fakeAz})
+		if err := os.Remove(filepath.Join(d.root, missing)); err != nil {
+			t.Fatal(err)
+		}
+		if output, _, ok := d.run(t, nil, "infra/publish.sh", "contoso-scim", "rg"); ok || !strings.Contains(output, "run: make package") {
+			t.Errorf("without %s: succeeded %t: %s", missing, ok, output)
+		}
 	}
 }
 
