@@ -52,7 +52,7 @@ func newDelivery(t *testing.T, programs map[string]string) delivery {
 	d.calls = filepath.Join(d.root, "calls")
 	for name, text := range map[string]string{
 		"infra/bicep/main.bicepparam": "", "my.bicepparam": "", "dist/host.json": "{}", "dist.zip": "",
-		"infra/deploy.sh": script(t, "deploy.sh"), "infra/publish.sh": script(t, "publish.sh"), "infra/azd-outputs.sh": script(t, "azd-outputs.sh"),
+		"infra/deploy.sh": script(t, "deploy.sh"), "infra/publish.sh": script(t, "publish.sh"), "infra/outputs.sh": script(t, "outputs.sh"),
 	} {
 		d.write(t, name, text, 0o600)
 	}
@@ -217,8 +217,8 @@ func TestDeliveryRefuses(t *testing.T) {
 		"publish without login":    {azAndCurl, []string{"SIGNED_OUT=1"}, []string{"publish.sh", "contoso-scim", "rg"}, "run: az login", "config-zip"},
 		"publish to no app":        {azAndCurl, []string{"NO_APP=1"}, []string{"publish.sh", "contoso-scim", "rg"}, "no function app contoso-scim in resource group rg", "config-zip"},
 		"publish from elsewhere":   {azAndCurl, []string{"FORBIDDEN=203.0.113.7"}, []string{"publish.sh", "contoso-scim", "rg"}, "Add 203.0.113.7/32 to adminIpRanges", "config-zip"},
-		"outputs before provision": {nil, nil, []string{"azd-outputs.sh"}, "tenantUrl: is missing", "az"},
-		"outputs without commands": {nil, []string{"tenantUrl=https://contoso.com"}, []string{"azd-outputs.sh"}, "secretCommands: is missing", "az"},
+		"outputs before provision": {nil, nil, []string{"outputs.sh"}, "tenantUrl: is missing", "az"},
+		"outputs without commands": {nil, []string{"tenantUrl=https://contoso.com"}, []string{"outputs.sh"}, "secretCommands: is missing", "az"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDelivery(t, test.programs)
@@ -256,13 +256,13 @@ func TestPublishWithoutPackage(t *testing.T) {
 	}
 }
 
-// The value is what azd makes of an array, by Go's encoder.
+// The value is what azd and Terraform make of an array, by Go's encoder.
 func TestOutputsOfAzd(t *testing.T) {
 	d := newDelivery(t, nil)
 	output, _, ok := d.run(t, []string{
 		"tenantUrl=https://contoso-scim.azurewebsites.net/scim?aadOptscim062020",
 		`secretCommands=["az x \"$(az y)\"","openssl rand -hex 32 | tr -d '\\n'","read -rs TOKEN \u0026\u0026 z \u003ca \u003eb"]`,
-	}, "infra/azd-outputs.sh")
+	}, "infra/outputs.sh")
 	want := "\nTenant URL, for Entra:\n  https://contoso-scim.azurewebsites.net/scim?aadOptscim062020\n\n" +
 		"The secrets, one line after the other:\n  az x \"$(az y)\"\n  openssl rand -hex 32 | tr -d '\\n'\n  read -rs TOKEN && z <a >b\n"
 	if diff := cmp.Diff(want, output); diff != "" || !ok {
@@ -272,7 +272,7 @@ func TestOutputsOfAzd(t *testing.T) {
 
 // The secrets never pass through these scripts.
 func TestDeliveryTouchesNoSecret(t *testing.T) {
-	for _, name := range []string{"deploy.sh", "publish.sh", "azd-outputs.sh"} {
+	for _, name := range []string{"deploy.sh", "publish.sh", "outputs.sh"} {
 		for _, text := range []string{"keyvault secret", "get-access-token", "--debug", "set -x"} {
 			if strings.Contains(script(t, name), text) {
 				t.Errorf("%s holds %q", name, text)
@@ -283,11 +283,11 @@ func TestDeliveryTouchesNoSecret(t *testing.T) {
 
 // azd starts a hook's file by itself, not through a shell.
 func TestAzdHookIsExecutable(t *testing.T) {
-	file, err := os.Stat("azd-outputs.sh")
+	file, err := os.Stat("outputs.sh")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if file.Mode()&0o111 != 0o111 || !strings.Contains(script(t, "../azure.yaml"), "run: infra/azd-outputs.sh\n") {
+	if file.Mode()&0o111 != 0o111 || !strings.Contains(script(t, "../azure.yaml"), "run: infra/outputs.sh\n") {
 		t.Errorf("mode %v, or azure.yaml does not name it", file.Mode())
 	}
 }

@@ -1,6 +1,7 @@
 package infra_test
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"math"
@@ -119,6 +120,25 @@ func costTable() string {
 		return first * (minimumActive*smallestGB*readyExecution + dollarsPerCall)
 	})
 	return b.String() + "\n"
+}
+
+// One rule looks every 5 minutes, six more seldom than every 10.
+func TestAlertRulesAreThosePaidFor(t *testing.T) {
+	var rules []struct{ Frequency string }
+	if err := json.Unmarshal([]byte(script(t, "monitor/alerts.json")), &rules); err != nil {
+		t.Fatal(err)
+	}
+	price := 0.0
+	for _, rule := range rules {
+		dollars, known := map[string]float64{"PT5M": 1.50, "PT10M": 1, "PT15M": 0.50, "PT30M": 0.50, "PT1H": 0.50}[rule.Frequency]
+		if !known {
+			t.Errorf("no price for a rule that looks every %s", rule.Frequency)
+		}
+		price += dollars
+	}
+	if price != alertRules {
+		t.Errorf("the alerts cost $%.2f, and the table says $%.2f", price, alertRules)
+	}
 }
 
 func count(n float64) string { return humanize.Comma(int64(math.Round(n))) }

@@ -1,9 +1,10 @@
 #!/bin/sh
-# Prints the outputs of `azd provision` that an admin needs next. azd hands them
-# over as environment variables under the names that the template gives them,
-# and an array as one line of JSON.
+# Prints the outputs that an admin needs next, ready to paste; Terraform's own
+# listing is not. azd hands them over as environment variables under the names
+# that the template gives them, and an array as one line of JSON, as
+# terraform output -json does.
 set -eu
-: "${tenantUrl:?is missing: this runs after azd provision}" "${secretCommands:?is missing: this runs after azd provision}"
+: "${tenantUrl:?is missing: this runs after azd provision or terraform apply}" "${secretCommands:?is missing: this runs after azd provision or terraform apply}"
 printf '\nTenant URL, for Entra:\n  %s\n' "$tenantUrl"
 printf '\nThe secrets, one line after the other:\n'
 # What Go's encoder escapes and a command may hold: " \ & < >.
