@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"debug/buildinfo"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -60,6 +61,9 @@ func TestListsTheModulesOfTheBinary(t *testing.T) {
 	}
 	known := append(want, bom.Metadata.Component.PackageURL)
 	for _, dependency := range *bom.Dependencies {
+		if strings.Contains(dependency.Ref, "/azidentity@") && !strings.Contains(strings.Join(*dependency.Dependencies, " "), "/azcore@") {
+			t.Errorf("azidentity depends on %q, and not on azcore", *dependency.Dependencies)
+		}
 		for _, ref := range append(*dependency.Dependencies, dependency.Ref) {
 			if !slices.Contains(known, ref) {
 				t.Errorf("%s is depended on, but not listed", ref)
@@ -124,6 +128,17 @@ func TestRefusesABinaryOfOtherModules(t *testing.T) {
 		t.Fatalf("%v\n%s", err, output)
 	}
 	if _, err := describe(t.Context(), "../..", binary); err == nil || !strings.Contains(err.Error(), "run make package") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestRefusesABinaryOfOtherVersions(t *testing.T) {
+	info, err := buildinfo.ReadFile(build(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	info.Deps[0].Version = "v0.0.1"
+	if _, err := linkedModules(t.Context(), "../..", info); err == nil || !strings.Contains(err.Error(), "v0.0.1 is in the binary, but not what") {
 		t.Errorf("error %v", err)
 	}
 }
