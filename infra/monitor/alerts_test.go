@@ -151,6 +151,7 @@ func vaultAway(t *testing.T, lines []line) []trial {
 		{name: "no value", traces: every(away, 1), want: one("setting", "ENTRA_TOKEN", "without_value", 1, "reads_failed", 1, "cause", away["cause"])},
 		{name: "a blip", traces: every(held, 1, 1, 2, 3, 9)},
 		{name: "two spans", traces: append(every(held, 1, 12), every(other, 22, 33)...)},
+		{name: "half an hour", traces: every(held, 1, 12, 23), want: one("setting", "ENTRA_TOKEN", "reads_failed", 3)},
 		{name: "three cycles", traces: every(held, 1, 41, 81), want: one("setting", "ENTRA_TOKEN", "without_value", 0, "reads_failed", 3)},
 		{name: "one of two", traces: append(every(held, 1, 41, 81), row(2, other)), want: one("setting", "ENTRA_TOKEN")},
 	}

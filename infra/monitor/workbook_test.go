@@ -36,6 +36,10 @@ func TestWorkbookShows(t *testing.T) {
 		{"TimeGenerated": "2026-11-23 08:00:00", "total_p99": 10, "backend_p50": 8, "backend_p99": 8},
 		{"TimeGenerated": "2026-11-23 08:15:00", "total_p50": 30, "backend_p95": 20},
 	}
+	// The order of the rows, by a column of the first.
+	first := map[string]map[string]any{
+		"calls": {"calls": 3}, "error-classes": {"calls": 2}, "expiry": {"days_left": -1}, "latency": {"TimeGenerated": "2026-11-23 08:00:00"}, "rules": {"rule": "accept-scim"},
+	}
 	var cases []tables
 	charts := list[chart](t, "workbook.json")
 	for _, c := range charts {
@@ -49,6 +53,9 @@ func TestWorkbookShows(t *testing.T) {
 		name := charts[i].Name
 		if len(shown[name]) == 0 {
 			t.Errorf("nothing is known of what %s shows", name)
+		}
+		if len(rows) < 2 || !hasRow(rows[:1], first[name]) {
+			t.Errorf("%s: the first of %v is not one with %v", name, rows, first[name])
 		}
 		for _, want := range shown[name] {
 			if !hasRow(rows, want) {
