@@ -41,6 +41,7 @@ var properties = []struct {
 	{"HTTPS only", "Microsoft.Web/sites", "properties.httpsOnly", "true", "azapi_resource", "body.properties.httpsOnly", "true"},
 	{"public side of the app", "Microsoft.Web/sites", "properties.publicNetworkAccess", "'Enabled'", "azapi_resource", "body.properties.publicNetworkAccess", `"Enabled"`},
 	{"in a subnet", "Microsoft.Web/sites", "properties.virtualNetworkSubnetId", "subnetId", "azapi_resource", "body.properties.virtualNetworkSubnetId", "local.subnet_id"},
+	{"no plan is taken from under its app", "Microsoft.Web/sites", "", "", "azapi_resource", "lifecycle.replace_triggered_by.0", "azurerm_service_plan.proxy.id"},
 	{"runtime", "Microsoft.Web/sites", "properties.functionAppConfig.runtime.name", "'custom'", "azapi_resource", "body.properties.functionAppConfig.runtime.name", `"custom"`},
 	{"version of the runtime", "Microsoft.Web/sites", "properties.functionAppConfig.runtime.version", "runtimeVersion", "azapi_resource", "body.properties.functionAppConfig.runtime.version", "var.runtime_version"},
 	{"package from blobs", "Microsoft.Web/sites", "properties.functionAppConfig.deployment.storage.type", "'blobContainer'", "azapi_resource", "body.properties.functionAppConfig.deployment.storage.type", `"blobContainer"`},

@@ -107,6 +107,11 @@ resource "azapi_resource" "site" {
   # An app that starts before it has its roles fails its first deployment with 403; before the vault's private name
   # is known, its first instances would be refused by the vault's public side.
   depends_on = [azurerm_role_assignment.proxy, azurerm_private_endpoint.vault, azurerm_private_dns_zone_virtual_network_link.vault]
+
+  lifecycle {
+    # azurerm replaces a plan whose zones change, and a plan with an app cannot be removed.
+    replace_triggered_by = [azurerm_service_plan.proxy.id]
+  }
 }
 
 # An update, because every site has both from its start, and azapi_resource refuses what exists.
