@@ -62,6 +62,7 @@ var wiring = []struct {
 		"name": "'${name}-${alert.name}'", "properties.enabled": "true", "properties.scopes.0": "workspaceId", "properties.severity": "alert.severity",
 		"properties.description": "alert.description", "properties.evaluationFrequency": "alert.frequency", "properties.windowSize": "alert.window",
 		"properties.criteria.allOf.0.query":                                    "alertQueries[alert.name]",
+		"properties.criteria.allOf.0.dimensions":                               "map(alert.dimensions, column => { name: column operator: 'Include' values: ['*'] })",
 		"properties.criteria.allOf.0.failingPeriods.minFailingPeriodsToAlert":  "1",
 		"properties.criteria.allOf.0.failingPeriods.numberOfEvaluationPeriods": "1", "properties.actions.actionGroups.0": "mail.id",
 	}},

@@ -16,6 +16,7 @@ type alert struct {
 	Name, Title, Description string
 	Severity                 *int
 	Frequency, Window        string
+	Dimensions               []string
 }
 
 type chart struct{ Name, Title, Visualization string }
@@ -60,6 +61,13 @@ func TestAlerts(t *testing.T) {
 		// Rows arrive minutes late: a window as short as the frequency misses them.
 		if frequency < 0 || a.Frequency == "P2D" || window <= frequency {
 			t.Errorf("%s: frequency %s, window %s", a.Name, a.Frequency, a.Window)
+		}
+		// Of what lasts, the second would not be told of while the first lasts.
+		if long := a.Window == "P1D"; a.Dimensions == nil || long != (len(a.Dimensions) > 0) {
+			t.Errorf("%s: window %s, dimensions %q", a.Name, a.Window, a.Dimensions)
+		}
+		if by := strings.Join(a.Dimensions, ", "); !strings.Contains(read(t, "alerts/"+a.Name+".kql"), " by "+by+"\n") && by != "" {
+			t.Errorf("%s: the query does not give a row by %s", a.Name, by)
 		}
 	}
 	checkFiles(t, "alerts", names)

@@ -47,6 +47,17 @@ resource "azurerm_monitor_scheduled_query_rules_alert_v2" "proxy" {
     operator                = "GreaterThan"
     threshold               = 0
 
+    # An alert for each value: one that is on for weeks would hide the next.
+    dynamic "dimension" {
+      for_each = each.value.dimensions
+
+      content {
+        name     = dimension.value
+        operator = "Include"
+        values   = ["*"]
+      }
+    }
+
     failing_periods {
       minimum_failing_periods_to_trigger_alert = 1
       number_of_evaluation_periods             = 1

@@ -99,6 +99,12 @@ resource rules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for alert 
           timeAggregation: 'Count'
           operator: 'GreaterThan'
           threshold: 0
+          // An alert for each value: one that is on for weeks would hide the next.
+          dimensions: map(alert.dimensions, column => {
+            name: column
+            operator: 'Include'
+            values: ['*']
+          })
           failingPeriods: {
             numberOfEvaluationPeriods: 1
             minFailingPeriodsToAlert: 1

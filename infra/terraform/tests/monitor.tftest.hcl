@@ -110,7 +110,8 @@ run "monitoring" {
       rule.severity == alert.severity &&
       rule.evaluation_frequency == alert.frequency &&
       rule.window_duration == alert.window &&
-      rule.criteria[0].query == file("../monitor/alerts/${alert.name}.kql")
+      rule.criteria[0].query == file("../monitor/alerts/${alert.name}.kql") &&
+      [for by in rule.criteria[0].dimension : "${by.name} ${by.operator} ${join(",", by.values)}"] == [for column in alert.dimensions : "${column} Include *"]
     ])])
     error_message = "A rule is not what alerts.json says."
   }
