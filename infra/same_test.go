@@ -225,3 +225,23 @@ func TestBicepNamesEveryQuery(t *testing.T) {
 		}
 	}
 }
+
+// An unregistered provider fails in the middle of a deployment.
+func TestTerraformRegistersEveryProvider(t *testing.T) {
+	text, err := os.ReadFile("terraform/provider.tf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bicep, _ := both(t)
+	want := map[string]bool{"Microsoft.App": true} // of the subnet's delegation
+	for _, r := range bicep.resources {
+		if namespace, _, found := strings.Cut(r.kind, "/"); found && namespace != "Microsoft.Authorization" {
+			want[namespace] = true
+		}
+	}
+	for namespace := range want {
+		if !strings.Contains(string(text), `    "`+namespace+`",`) {
+			t.Errorf("Terraform does not register %s", namespace)
+		}
+	}
+}

@@ -139,8 +139,26 @@ func TestModulesGetTheirParameters(t *testing.T) {
 	}
 }
 
-// A condition is no part of a value, so each is looked for as it is written.
-func TestConditionsInBicep(t *testing.T) {
+// What the app gets beside literal values, which TestSameAppSettings compares.
+func TestComputedSettingsInBicep(t *testing.T) {
+	bicep, _ := both(t)
+	settings := bicepSettings(t, bicep)
+	for name, value := range map[string]string{
+		"AzureWebJobsStorage__accountName": "storageName", "AzureWebJobsStorage__clientId": "clientId",
+		"APPLICATIONINSIGHTS_CONNECTION_STRING":     "insights.properties.ConnectionString",
+		"APPLICATIONINSIGHTS_AUTHENTICATION_STRING": "'ClientId=${clientId};Authorization=AAD'",
+		"AZURE_CLIENT_ID":                           "clientId", "KEY_VAULT_URL": "vaultUrl", "BACKEND_URL": "backendUrl", "BACKEND_AUTH": "backendAuth",
+		"BACKEND_CA": "'plain:${base64(backendCa)}'", "NORMALIZE": "normalize", "SCIM_PATH": "scimPath", "PUBLIC_URL": "publicUrl",
+	} {
+		if settings[name] != value {
+			t.Errorf("%s is %s in Bicep, expected %s", name, settings[name], value)
+		}
+	}
+}
+
+// Neither a condition nor a module's output is a value of a resource, so each is
+// looked for as it is written.
+func TestConditionsAndOutputsInBicep(t *testing.T) {
 	for file, conditions := range map[string][]string{
 		"main.bicep": {
 			"var newNetwork = empty(existingSubnetId)", "var newEndpointSubnet = vaultPrivateEndpoint && newNetwork && empty(existingPrivateEndpointSubnetId)",
@@ -148,7 +166,19 @@ func TestConditionsInBicep(t *testing.T) {
 			"var alwaysReady = alwaysReadyInstances ?? (environment == 'production' ? 1 : 0)", "var subnetId = newNetwork ? network!.outputs.subnetId : existingSubnetId",
 			"var origin = empty(publicUrl) ? 'https://${site.outputs.hostName}' : publicUrl",
 		},
-		"modules/alerts.bicep": {"= if (!empty(alertEmails)) {", "actionGroups: empty(alertEmails) ? [] : ["},
+		"modules/identity.bicep": {
+			"output id string = identity.id\n", "output principalId string = identity.properties.principalId\n", "output clientId string = identity.properties.clientId\n",
+		},
+		"modules/network.bicep": {
+			"addressPrefix: endpointSubnetAddressPrefix\n", "output vnetId string = vnet.id\n", "output subnetId string = '${vnet.id}/subnets/${subnetName}'\n",
+			"output endpointSubnetId string = endpointSubnet ? '${vnet.id}/subnets/${endpointSubnetName}' : ''\n",
+		},
+		"modules/storage.bicep": {"output name string = storage.name\n", "output containerUrl string = '${storage.properties.primaryEndpoints.blob}${containerName}'\n"},
+		"modules/vault.bicep": {
+			"output id string = vault.id\n", "output name string = vault.name\n", "output url string = 'https://${vault.name}${environment().suffixes.keyvaultDns}'\n",
+		},
+		"modules/monitor.bicep": {"output workspaceId string = workspace.id\n", "output insightsName string = insights.name\n"},
+		"modules/alerts.bicep":  {"= if (!empty(alertEmails)) {", "actionGroups: empty(alertEmails) ? [] : ["},
 		"modules/endpoint.bicep": {
 			"resource zone 'Microsoft.Network/privateDnsZones@2024-06-01' = if (empty(existingZoneId)) {",
 			"resource link 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01' = if (empty(existingZoneId)) {",
@@ -158,6 +188,7 @@ func TestConditionsInBicep(t *testing.T) {
 			"backendAuth == 'none' ? [] : [tokenSetting]", "empty(backendCa) ? [] : [caSetting]", "backendClientCertificate ? [certificateSetting] : []",
 			"empty(publicUrl) ? [] : [urlSetting]", "ipSecurityRestrictions: concat([entraRule], adminRules)",
 			"'${identityId}': {}", "union(tags, { 'azd-service-name': 'proxy' })",
+			"output hostName string = app.properties.defaultHostName\n",
 		},
 	} {
 		text, err := os.ReadFile("bicep/" + file)

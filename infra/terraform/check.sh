@@ -56,8 +56,10 @@ fi
 terraform validate
 # What tests cannot see of a plan: the order.
 graph=$(terraform graph)
-if [[ $graph != *'"azapi_resource.site" -> "azurerm_role_assignment.proxy"'* ]]; then
-  echo "The app does not wait for its roles: its first deployment would fail with 403." >&2
-  exit 1
-fi
+for before in role_assignment.proxy private_endpoint.vault private_dns_zone_virtual_network_link.vault; do
+  if [[ $graph != *"\"azapi_resource.site\" -> \"azurerm_$before\""* ]]; then
+    echo "The app does not wait for azurerm_$before: what it does first would be refused with 403." >&2
+    exit 1
+  fi
+done
 terraform test
