@@ -61,7 +61,7 @@ func bicepOutputs(t *testing.T, auth string, certificate bool) map[string]string
 	}
 	var value func(string) string
 	value = func(expression string) string {
-		if literal := strings.TrimPrefix(expression, "'"); literal != expression {
+		if literal, ok := strings.CutPrefix(expression, "'"); ok {
 			literal = strings.NewReplacer(`\'`, "'", `\\`, `\`).Replace(strings.TrimSuffix(literal, "'"))
 			return interpolation.ReplaceAllStringFunc(literal, func(part string) string { return value(part[2 : len(part)-1]) })
 		}
