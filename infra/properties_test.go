@@ -18,6 +18,8 @@ var properties = []struct {
 	terraform, there, second string
 }{
 	{"no shared keys", "Microsoft.Storage/storageAccounts", "properties.allowSharedKeyAccess", "false", "azurerm_storage_account", "shared_access_key_enabled", "false"},
+	{"Entra ID in the portal", "Microsoft.Storage/storageAccounts", "properties.defaultToOAuthAuthentication", "true", "azurerm_storage_account", "default_to_oauth_authentication", "true"},
+	{"no local users", "Microsoft.Storage/storageAccounts", "properties.isLocalUserEnabled", "false", "azurerm_storage_account", "local_user_enabled", "false"},
 	{"no anonymous reads", "Microsoft.Storage/storageAccounts", "properties.allowBlobPublicAccess", "false", "azurerm_storage_account", "allow_nested_items_to_be_public", "false"},
 	{"TLS 1.2 to storage", "Microsoft.Storage/storageAccounts", "properties.minimumTlsVersion", "'TLS1_2'", "azurerm_storage_account", "min_tls_version", `"TLS1_2"`},
 	{"HTTPS to storage", "Microsoft.Storage/storageAccounts", "properties.supportsHttpsTrafficOnly", "true", "azurerm_storage_account", "https_traffic_only_enabled", "true"},

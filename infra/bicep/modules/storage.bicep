@@ -30,6 +30,8 @@ resource storage 'Microsoft.Storage/storageAccounts@2025-08-01' = {
   }
   properties: {
     allowSharedKeyAccess: false
+    defaultToOAuthAuthentication: true
+    isLocalUserEnabled: false
     allowBlobPublicAccess: false
     minimumTlsVersion: 'TLS1_2'
     supportsHttpsTrafficOnly: true
