@@ -179,7 +179,7 @@ func (r *bicepReader) description(decorators *sitter.Node) string {
 // conditions and loops.
 func (r *bicepReader) leaves(n *sitter.Node, into map[string]string, path string) {
 	switch n.Kind() {
-	case "if_statement", "for_statement", "lambda_expression":
+	case "if_statement", "for_statement":
 		r.leaves(n.NamedChild(n.NamedChildCount()-1), into, path)
 	case "object":
 		for _, property := range namedChildren(n, "object_property") {
@@ -196,10 +196,8 @@ func (r *bicepReader) leaves(n *sitter.Node, into map[string]string, path string
 			return
 		}
 		for i := range n.NamedChildCount() {
-			// Neither the function's name is part of the value, nor the condition,
-			// nor what map takes the elements from.
-			mapped := n.Kind() == "arguments" && len(namedChildren(n, "lambda_expression")) > 0
-			if i > 0 || n.Kind() == "arguments" && !mapped || n.Kind() == "parenthesized_expression" {
+			// The function's name and the condition are no part of the value.
+			if i > 0 || n.Kind() == "arguments" || n.Kind() == "parenthesized_expression" {
 				r.leaves(n.NamedChild(i), into, path)
 			}
 		}
@@ -214,8 +212,6 @@ func holdsObject(n *sitter.Node) bool {
 	switch n.Kind() {
 	case "for_statement":
 		return true
-	case "lambda_expression":
-		return holdsObject(n.NamedChild(n.NamedChildCount() - 1))
 	case "object", "array":
 		return n.NamedChildCount() > 0
 	case "call_expression", "ternary_expression", "parenthesized_expression", "arguments":

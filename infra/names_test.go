@@ -87,25 +87,6 @@ func TestBicepSaysWhatTheProviderDoes(t *testing.T) {
 	}
 }
 
-func TestSameWorkbook(t *testing.T) {
-	bicep, terraform := both(t)
-	have := map[string]string{}
-	for key, value := range terraform.find(t, "azurerm_application_insights_workbook")[0].values {
-		if place, ok := strings.CutPrefix(key, "data_json."); ok && !strings.Contains(place, "query") || place == "items.content.queryType" {
-			have[place] = strings.NewReplacer("item.", "chart.", "azurerm_log_analytics_workspace.proxy.id", "workspaceId").Replace(value)
-		}
-	}
-	want := map[string]string{}
-	for key, value := range bicep.variables["workbookContent"] {
-		if key != "items.content.query" { // from the same file in both, says TestBicepNamesEveryQuery
-			want[key] = strings.ReplaceAll(value, "'", `"`)
-		}
-	}
-	if diff := cmp.Diff(want, have); diff != "" {
-		t.Errorf("the workbook in Bicep (-) and Terraform (+):\n%s", diff)
-	}
-}
-
 func TestSameDiagnostics(t *testing.T) {
 	bicep, terraform := both(t)
 	categories := func(values map[string]string, places ...string) string {
