@@ -90,7 +90,11 @@ func TestProperties(t *testing.T) {
 			atAll(t, p.why, kind, p.there, p.second)
 		}
 	}
-	for key, value := range map[string]string{"0.properties.delegations.0.properties.serviceName": "'Microsoft.App/environments'", "0.properties.addressPrefix": "subnetAddressPrefix"} {
+	for key, value := range map[string]string{
+		"0.properties.delegations.0.properties.serviceName": "'Microsoft.App/environments'",
+		"0.properties.addressPrefix":                        "subnetAddressPrefix",
+		"0.properties.defaultOutboundAccess":                "true", // azurerm's default, and no longer that of the API
+	} {
 		if found := bicep.variables["appSubnets"][key]; found != value {
 			t.Errorf("the app's subnet in Bicep has %s = %q, expected %q", key, found, value)
 		}

@@ -31,6 +31,9 @@ var appSubnets = [
     name: subnetName
     properties: {
       addressPrefix: subnetAddressPrefix
+      // The API of 2025-07-01 makes subnets private if nothing is said. Delegated ones are meant to be exempt; the way
+      // to the vault, the storage and a public backend should not hang on that.
+      defaultOutboundAccess: true
       delegations: [
         {
           name: 'flex-consumption'
