@@ -218,7 +218,6 @@ var subnetId = newNetwork ? network!.outputs.subnetId : existingSubnetId
 
 module endpoint 'modules/endpoint.bicep' = if (vaultPrivateEndpoint) {
   params: {
-    name: appName
     vaultName: vault.outputs.name
     vaultId: vault.outputs.id
     location: location

@@ -1,8 +1,5 @@
 metadata description = 'A private endpoint for the vault, and the DNS zone that leads to it.'
 
-@description('Name of the function app.')
-param name string
-
 @description('Name of the Key Vault.')
 param vaultName string
 
@@ -54,8 +51,8 @@ resource zone 'Microsoft.Network/privateDnsZones@2024-06-01' = if (empty(existin
 
 resource link 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01' = if (empty(existingZoneId)) {
   parent: zone
-  // Apps of one resource group share the zone; each has a link of its own.
-  name: 'link-${name}'
+  // Apps of one resource group share the zone. Azure takes one link for each VNet: apps in one VNet share it, too.
+  name: 'link-${uniqueString(toLower(vnetId))}'
   location: 'global'
   tags: tags
   properties: {
