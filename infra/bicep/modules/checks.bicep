@@ -75,7 +75,7 @@ func name(value string) string => all([
 
 // What may be a password is not repeated in the sentence.
 @export()
-func backendUrl(value string, allowHttp string) string => isUrl(value, 'https://') || allowHttp == 'true' && isUrl(value, 'http://') ? '' : '${contains(value, '@') ? 'backendUrl holds a user' : 'backendUrl is "${value}"'}, expected https://HOST[:PORT][/PATH] without user, query and fragment; http:// only if settings.BACKEND_ALLOW_HTTP is \'true\'.'
+func backendUrl(value string, allowHttp string) string => isUrl(value, 'https://') || allowHttp == 'true' && isUrl(value, 'http://') ? '' : '${contains(value, '@') || contains(value, '?') ? 'backendUrl holds a user or a query' : 'backendUrl is "${value}"'}, expected https://HOST[:PORT][/PATH] without user, query and fragment; http:// only if settings.BACKEND_ALLOW_HTTP is \'true\'.'
 
 // Nor is a private key.
 @export()
@@ -88,7 +88,7 @@ func isHeader(value string) bool => all([
 ])
 
 @export()
-func backendAuth(value string) string => contains(['bearer', 'basic', 'none'], value) || isHeader(value) ? '' : 'backendAuth is "${value}", expected bearer, basic, none or header:NAME.'
+func backendAuth(value string) string => contains(['bearer', 'basic', 'none'], value) || isHeader(value) ? '' : 'backendAuth ${contains(value, ' ') ? 'holds a blank' : 'is "${value}"'}, expected bearer, basic, none or header:NAME.'
 
 @export()
 func backendUsername(auth string, given bool) string => (auth == 'basic') == given ? '' : 'backendAuth is "${auth}", and settings.BACKEND_USERNAME is ${given ? 'given' : 'not'}, expected both basic and a user, or neither.'
@@ -107,8 +107,9 @@ func scimPath(value string) string => all([
 @export()
 func publicUrl(value string) string => empty(value) || isUrl(value, 'https://') && length(split(value, '/')) == 3 ? '' : 'publicUrl is "${value}", expected https://HOST without a path, or nothing.'
 
+// A user with a colon is most likely user:password.
 @export()
-func setting(key string, value string) string => empty(value) ? 'settings.${key} is empty, expected a value, or no such key.' : ''
+func setting(key string, value string) string => empty(value) ? 'settings.${key} is empty, expected a value, or no such key.' : key == 'BACKEND_USERNAME' && contains(value, ':') ? 'settings.${key} holds a colon, expected the user only; the password is the secret backend-token.' : ''
 
 @export()
 func alwaysReadyInstances(value int, maximum int) string => value <= maximum ? '' : 'alwaysReadyInstances is ${value}, expected at most maximumInstanceCount, which is ${maximum}.'
@@ -138,8 +139,11 @@ func vaultName(value string) string => empty(value) || all([
   !contains(value, '--')
 ]) ? '' : 'vaultName is "${value}", expected 3 to 24 letters, digits and -, with a letter first, no - last and no --, or nothing.'
 
+// 10, 172.16 to 172.31, and 192.168
+func isPrivate(octets string[]) bool => isOctets(octets) ? octets[0] == '10' || octets[0] == '172' && int(octets[1]) >= 16 && int(octets[1]) <= 31 || octets[0] == '192' && octets[1] == '168' : false
+
 @export()
-func adminIpRange(value string) string => isAddress(value) ? 'adminIpRanges has "${value}", expected a prefix length as well: ${value}/32 for one address.' : prefixLength(value) == 0 ? 'adminIpRanges has "${value}", expected less than the whole Internet.' : isCidr(value) ? '' : 'adminIpRanges has "${value}", expected an IPv4 range such as 203.0.113.7/32.'
+func adminIpRange(value string) string => isAddress(value) ? 'adminIpRanges has "${value}", expected a prefix length as well: ${value}/32 for one address.' : prefixLength(value) == 0 ? 'adminIpRanges has "${value}", expected less than the whole Internet.' : isPrivate(split(split(value, '/')[0], '.')) ? 'adminIpRanges has "${value}", expected an address of the Internet: site and vault see no private one, and the vault refuses it.' : isCidr(value) ? '' : 'adminIpRanges has "${value}", expected an IPv4 range such as 203.0.113.7/32.'
 
 @export()
 func alertEmail(value string) string => contains(value, '@') ? '' : 'alertEmails has "${value}", expected an e-mail address.'
