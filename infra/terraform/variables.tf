@@ -41,7 +41,7 @@ variable "backend_url" {
   # What may be a password is not repeated.
   validation {
     condition     = can(regex("^https?://([0-9A-Za-z._-]+|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?(/[^?#\\s]*)?$", var.backend_url))
-    error_message = "backend_url is \"${replace(var.backend_url, "/[^/]*@/", "...@")}\"; expected https://HOST[:PORT][/PATH], without user, query or fragment."
+    error_message = "backend_url is \"${replace(replace(var.backend_url, "/[^/]*@/", "...@"), "/[?].*/", "?...")}\"; expected https://HOST[:PORT][/PATH], without user, query or fragment."
   }
 
   validation {
@@ -74,7 +74,7 @@ variable "backend_auth" {
 
   validation {
     condition     = can(regex("^(bearer|basic|none|header:[0-9A-Za-z!#$%&'*+.^_`|~-]+)$", var.backend_auth))
-    error_message = "backend_auth is \"${var.backend_auth}\"; expected bearer, basic, none or header:NAME, such as header:X-Api-Key."
+    error_message = "backend_auth is \"${replace(var.backend_auth, "/ .*/", " ...")}\"; expected bearer, basic, none or header:NAME, such as header:X-Api-Key."
   }
 
   validation {
@@ -145,6 +145,12 @@ variable "settings" {
     condition     = alltrue([for value in values(var.settings) : try(trimspace(value), "") != ""])
     error_message = "settings has an empty value for ${join(", ", [for key, value in var.settings : key if try(trimspace(value), "") == ""])}; expected a value, or the key left out."
   }
+
+  validation {
+    # Most likely it is user:password.
+    condition     = !strcontains(lookup(var.settings, "BACKEND_USERNAME", ""), ":")
+    error_message = "settings has a BACKEND_USERNAME with a colon; expected the user only: the password is the secret backend-token."
+  }
 }
 
 variable "vault_name" {
@@ -177,6 +183,11 @@ variable "admin_ip_ranges" {
   validation {
     condition     = alltrue([for range in var.admin_ip_ranges : !can(regex("/0+$", range))])
     error_message = "admin_ip_ranges has ${join(", ", [for range in var.admin_ip_ranges : "\"${range}\"" if can(regex("/0+$", range))])}, which is all of the internet; expected the ranges of your admins."
+  }
+
+  validation {
+    condition     = alltrue([for range in var.admin_ip_ranges : !can(regex("^(10|172[.](1[6-9]|2[0-9]|3[01])|192[.]168)[.]", range))])
+    error_message = "admin_ip_ranges has ${join(", ", [for range in var.admin_ip_ranges : "\"${range}\"" if can(regex("^(10|172[.](1[6-9]|2[0-9]|3[01])|192[.]168)[.]", range))])}; expected addresses of the internet: site and vault see no private one, and the vault refuses it."
   }
 }
 

@@ -182,3 +182,32 @@ run "a_port_that_is_none" {
 
   expect_failures = [var.backend_url, var.public_url]
 }
+
+run "private_admin_range" {
+  command = plan
+
+  variables {
+    admin_ip_ranges = ["172.31.0.0/16"]
+  }
+
+  expect_failures = [var.admin_ip_ranges]
+}
+
+run "beside_private_admin_ranges" {
+  command = plan
+
+  variables {
+    admin_ip_ranges = ["172.32.0.0/16", "9.10.192.168/32", "100.0.0.0/8"]
+  }
+}
+
+run "user_with_password" {
+  command = plan
+
+  variables {
+    backend_auth = "basic"
+    settings     = { BACKEND_USERNAME = "entra:password" }
+  }
+
+  expect_failures = [var.settings]
+}
