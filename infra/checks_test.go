@@ -178,6 +178,7 @@ func TestBadParameters(t *testing.T) {
 		{parameter: "subnetAddressPrefix", given: "10.80.0.0/28"},
 		{parameter: "subnetAddressPrefix", given: "10.80.0/27"},
 		{parameter: "subnetAddressPrefix", given: "10.80.0.256/27"},
+		{parameter: "subnetAddressPrefix", given: "10.80.256.0/27"},
 		{parameter: "subnetAddressPrefix", given: "10.80.0.0/x"},
 		{parameter: "privateEndpointSubnetAddressPrefix", given: "10.80.0.32/30"},
 		{parameter: "existingPrivateEndpointSubnetId", given: "snet"},
