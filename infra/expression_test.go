@@ -3,6 +3,7 @@ package infra_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -272,9 +273,7 @@ func call(of any, arguments []any) any {
 		return f(arguments...)
 	case function:
 		inner := scope{}
-		for name, value := range f.within {
-			inner[name] = value
-		}
+		maps.Copy(inner, f.within)
 		if len(arguments) != len(f.parameters) {
 			panic(errors.New("another number of arguments"))
 		}
