@@ -33,7 +33,7 @@ func problems(t *testing.T, given scope) (found []string) {
 				names = append(names, name)
 			}
 		}
-		checks[text[at[2]:at[3]]] = function{names, expressionAt(t, text[at[1]:]), checks}
+		checks[text[at[2]:at[3]]] = lambda{names, expressionAt(t, text[at[1]:]), checks}
 	}
 	values := scope{"check": checks, "alwaysReadyInstances": nil}
 	for _, at := range defaultHead.FindAllStringSubmatchIndex(main, -1) {

@@ -17,7 +17,7 @@ type expression func(scope) any
 // scope is what names stand for: values and functions.
 type scope map[string]any
 
-type function struct {
+type lambda struct {
 	parameters []string
 	body       expression
 	within     scope
@@ -218,7 +218,7 @@ func (p *bicepParser) primary() expression {
 		body := p.ternary()
 		p.need("]")
 		return func(s scope) any {
-			return call(builtIn["map"], []any{list(s), function{[]string{name}, body, s}})
+			return call(builtIn["map"], []any{list(s), lambda{[]string{name}, body, s}})
 		}
 	case word == "[":
 		items := p.list("]")
@@ -236,7 +236,7 @@ func (p *bicepParser) primary() expression {
 	}
 	if p.take("=>") {
 		body := p.ternary()
-		return func(s scope) any { return function{[]string{word}, body, s} }
+		return func(s scope) any { return lambda{[]string{word}, body, s} }
 	}
 	return func(s scope) any {
 		if found, known := s[word]; known {
@@ -271,7 +271,7 @@ func call(of any, arguments []any) any {
 	switch f := of.(type) {
 	case func(...any) any:
 		return f(arguments...)
-	case function:
+	case lambda:
 		inner := scope{}
 		maps.Copy(inner, f.within)
 		if len(arguments) != len(f.parameters) {

@@ -30,7 +30,6 @@ var pairs = []struct{ bicep, place, terraform, there, value string }{
 	{"Microsoft.Network/privateEndpoints", "name", "azurerm_private_endpoint", "name", "pe-${local.vault_name}"},
 	{"Microsoft.Network/privateEndpoints", "properties.privateLinkServiceConnections.0.name", "azurerm_private_endpoint", "private_service_connection.name", "pe-${local.vault_name}"},
 	{"Microsoft.Network/privateEndpoints/privateDnsZoneGroups", "name", "azurerm_private_endpoint", "private_dns_zone_group.name", "default"},
-	{"Microsoft.Network/privateDnsZones/virtualNetworkLinks", "name", "azurerm_private_dns_zone_virtual_network_link", "name", "link-${var.name}"},
 	{"Microsoft.Storage/storageAccounts", "properties.publicNetworkAccess", "azurerm_storage_account", "public_network_access_enabled", "true"},
 	{"Microsoft.KeyVault/vaults", "properties.sku.name", "azurerm_key_vault", "sku_name", "standard"},
 }
@@ -84,34 +83,5 @@ func TestBicepSaysWhatTheProviderDoes(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"'scm'", "'ftp'"}, policies); diff != "" {
 		t.Errorf("policies of basic publishing:\n%s", diff)
-	}
-}
-
-func TestSameDiagnostics(t *testing.T) {
-	bicep, terraform := both(t)
-	categories := func(values map[string]string, places ...string) string {
-		var found []string
-		for _, place := range places {
-			if value := values[place]; value != "" {
-				found = append(found, strings.ReplaceAll(value, "'", `"`))
-			}
-		}
-		return strings.Join(found, ", ")
-	}
-	want := map[string]bool{}
-	for _, r := range bicep.find(t, "Microsoft.Insights/diagnosticSettings") {
-		want[categories(r.values, "properties.logs.0.category", "properties.logs.1.category", "properties.metrics.0.category", "properties.logAnalyticsDestinationType")] = true
-		for _, place := range []string{"properties.logs.0.enabled", "properties.logs.1.enabled", "properties.metrics.0.enabled"} {
-			if value, given := r.values[place]; given && value != "true" {
-				t.Errorf("a diagnostic setting has %s = %s", place, value)
-			}
-		}
-	}
-	have := map[string]bool{}
-	for _, r := range terraform.find(t, "azurerm_monitor_diagnostic_setting") {
-		have[categories(r.values, "enabled_log.category", "enabled_metric.category", "log_analytics_destination_type")] = true
-	}
-	if diff := cmp.Diff(want, have); diff != "" || len(want) != 2 {
-		t.Errorf("diagnostic settings of Bicep (-) and Terraform (+):\n%s", diff)
 	}
 }

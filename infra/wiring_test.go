@@ -17,11 +17,10 @@ var wiring = []struct {
 	{"Microsoft.Authorization/roleAssignments owner", map[string]string{"scope": "storage", "properties.principalId": "principalId", "properties.roleDefinitionId": "ownerRole"}},
 	{"Microsoft.Authorization/roleAssignments user", map[string]string{"scope": "vault", "properties.principalId": "principalId", "properties.roleDefinitionId": "userRole"}},
 	{"Microsoft.Authorization/roleAssignments publisher", map[string]string{"scope": "insights", "properties.principalId": "principalId", "properties.roleDefinitionId": "publisherRole"}},
-	{"Microsoft.ManagedIdentity/userAssignedIdentities identity", map[string]string{"name": "'id-${name}'"}},
-	{"Microsoft.Storage/storageAccounts storage", map[string]string{"name": "storageName", "properties.publicNetworkAccess": "'Enabled'"}},
+	{"Microsoft.Storage/storageAccounts storage", map[string]string{"name": "storageName"}},
 	{"Microsoft.Storage/storageAccounts/blobServices/containers container", map[string]string{"name": "containerName", "parent": "blobs"}},
 	{"Microsoft.KeyVault/vaults vault", map[string]string{
-		"name": "vaultName", "properties.tenantId": "subscription().tenantId", "properties.sku.name": "'standard'",
+		"name": "vaultName", "properties.tenantId": "subscription().tenantId",
 		"properties.networkAcls.ipRules": "map(privateEndpoint ? adminIpRanges : [], cidr => { value: cidr })",
 	}},
 	{"Microsoft.Insights/diagnosticSettings logs", map[string]string{
@@ -33,9 +32,8 @@ var wiring = []struct {
 		"scope": "app", "properties.workspaceId": "workspaceId", "properties.logs.0.category": "'FunctionAppLogs'", "properties.metrics.0.category": "'AllMetrics'",
 		"properties.logs.0.enabled": "true", "properties.metrics.0.enabled": "true",
 	}},
-	{"Microsoft.Web/serverfarms plan", map[string]string{"name": "'plan-${name}'"}},
 	{"Microsoft.Web/sites app", map[string]string{
-		"name": "name", "tags": "tags", "identity.type": "'UserAssigned'", "properties.serverFarmId": "plan.id",
+		"name": "name", "tags": "tags", "properties.serverFarmId": "plan.id",
 		"properties.functionAppConfig.deployment.storage.value":                                         "containerUrl",
 		"properties.functionAppConfig.deployment.storage.authentication.userAssignedIdentityResourceId": "identityId",
 		"properties.functionAppConfig.scaleAndConcurrency.alwaysReady.0.instanceCount":                  "alwaysReadyInstances",
@@ -46,28 +44,25 @@ var wiring = []struct {
 	{"Microsoft.Web/sites/basicPublishingCredentialsPolicies scmPublishing", map[string]string{"name": "'scm'", "parent": "app"}},
 	{"Microsoft.Web/sites/basicPublishingCredentialsPolicies ftpPublishing", map[string]string{"name": "'ftp'", "parent": "app"}},
 	{"Microsoft.Network/virtualNetworks vnet", map[string]string{
-		"name": "'vnet-${name}'", "properties.addressSpace.addressPrefixes.0": "vnetAddressPrefix", "properties.subnets": "concat(appSubnets, endpointSubnet ? endpointSubnets : [])",
+		"properties.addressSpace.addressPrefixes.0": "vnetAddressPrefix", "properties.subnets": "concat(appSubnets, endpointSubnet ? endpointSubnets : [])",
 	}},
 	{"Microsoft.Network/privateEndpoints endpoint", map[string]string{
-		"name": "'pe-${vaultName}'", "properties.subnet.id": "subnetId", "properties.privateLinkServiceConnections.0.properties.privateLinkServiceId": "vaultId",
+		"properties.subnet.id": "subnetId", "properties.privateLinkServiceConnections.0.properties.privateLinkServiceId": "vaultId",
 	}},
 	{"Microsoft.Network/privateEndpoints/privateDnsZoneGroups records", map[string]string{
 		"parent": "endpoint", "properties.privateDnsZoneConfigs.0.properties.privateDnsZoneId": "empty(existingZoneId) ? zone.id : existingZoneId",
 	}},
-	{"Microsoft.Network/privateDnsZones/virtualNetworkLinks link", map[string]string{"name": "'link-${name}'", "parent": "zone", "properties.virtualNetwork.id": "vnetId", "properties.registrationEnabled": "false"}},
-	{"Microsoft.OperationalInsights/workspaces workspace", map[string]string{"name": "'log-${name}'", "properties.sku.name": "'PerGB2018'"}},
-	{"Microsoft.Insights/components insights", map[string]string{"name": "'appi-${name}'", "properties.Application_Type": "'web'"}},
-	{"Microsoft.Insights/actionGroups mail", map[string]string{"name": "'ag-${name}'", "properties.groupShortName": "'scim-proxy'", "properties.enabled": "true", "properties.emailReceivers.emailAddress": "address"}},
+	{"Microsoft.Network/privateDnsZones/virtualNetworkLinks link", map[string]string{"name": "'link-${uniqueString(toLower(vnetId))}'", "parent": "zone", "properties.virtualNetwork.id": "vnetId"}},
+	{"Microsoft.Insights/actionGroups mail", map[string]string{"properties.emailReceivers.emailAddress": "address"}},
 	{"Microsoft.Insights/scheduledQueryRules rules", map[string]string{
-		"name": "'${name}-${alert.name}'", "properties.enabled": "true", "properties.scopes.0": "workspaceId", "properties.severity": "alert.severity",
+		"properties.scopes.0": "workspaceId", "properties.severity": "alert.severity",
 		"properties.description": "alert.description", "properties.evaluationFrequency": "alert.frequency", "properties.windowSize": "alert.window",
-		"properties.criteria.allOf.0.query":                                    "alertQueries[alert.name]",
-		"properties.criteria.allOf.0.dimensions":                               "map(alert.dimensions, column => { name: column operator: 'Include' values: ['*'] })",
-		"properties.criteria.allOf.0.failingPeriods.minFailingPeriodsToAlert":  "1",
-		"properties.criteria.allOf.0.failingPeriods.numberOfEvaluationPeriods": "1", "properties.actions.actionGroups.0": "mail.id",
+		"properties.criteria.allOf.0.query":      "alertQueries[alert.name]",
+		"properties.criteria.allOf.0.dimensions": "map(alert.dimensions, column => { name: column operator: 'Include' values: ['*'] })",
+		"properties.actions.actionGroups.0":      "mail.id",
 	}},
 	{"Microsoft.Insights/workbooks workbook", map[string]string{
-		"kind": "'shared'", "properties.category": "'workbook'", "properties.sourceId": "workspaceId", "properties.serializedData": "string(workbookContent)",
+		"properties.sourceId": "workspaceId", "properties.serializedData": "string(workbookContent)",
 	}},
 }
 
