@@ -88,9 +88,13 @@ func TestBicepIsWiredUp(t *testing.T) {
 			t.Errorf("%s is %s in Bicep, expected %s", variable, have, value)
 		}
 	}
+	workbook := bicep.variables["workbookContent"]
+	if plan := source(t, "terraform/monitor.tf"); !strings.Contains(plan, unquote(workbook["$schema"])) || !strings.Contains(plan, `"`+unquote(workbook["version"])+`"`) {
+		t.Errorf("the workbook is %s of %s in Bicep, and not in Terraform", workbook["version"], workbook["$schema"])
+	}
 	const items = "map(charts, chart => { type: 3 name: chart.name content: { version: 'KqlItem/1.0' title: chart.title query: chartQueries[chart.name] size: 0 " +
 		"timeContext: { durationMs: 86400000 } queryType: 0 resourceType: 'microsoft.operationalinsights/workspaces' visualization: chart.visualization } })"
-	if have := bicep.variables["workbookContent"]["items"]; have != items {
+	if have := workbook["items"]; have != items {
 		t.Errorf("the workbook's items in Bicep are %s, expected %s", have, items)
 	}
 }
