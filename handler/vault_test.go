@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"example.com/entra-scim-proxy/lab/vault"
 )
@@ -92,6 +93,36 @@ func TestPlainHTTPBackend(t *testing.T) {
 		_, body := p.exchange(t, "GET /scim/Users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer e\r\n\r\n")
 		if body != want+" /Users" {
 			t.Errorf("BACKEND_SERVER_NAME=%s: the backend got %q", name, body)
+		}
+	}
+}
+
+// What docs/scale.md counts on: at the start 6 reads for two secrets that are
+// being rotated, 4 for each SECRET_REFRESH after that.
+func TestReadsOfTheVault(t *testing.T) {
+	t.Parallel()
+	b := newBackend(t, func(http.ResponseWriter, *http.Request) {})
+	v := &vault.Vault{}
+	for _, before := range []string{"before-", ""} {
+		v.Set("entra-token", vault.Secret{Value: before + b.entra})
+		v.Set("backend-token", vault.Secret{Value: before + b.token})
+	}
+	environment := startVault(t, v)
+	maps.Copy(environment, b.environment(t))
+	maps.Copy(environment, map[string]string{"ENTRA_TOKEN": "keyvault:entra-token", "BACKEND_TOKEN": "keyvault:backend-token", "SECRET_REFRESH": "2s"})
+	p := start(t, environment)
+	for limit := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) { // real time: it is another process's
+		p.get(t, b.entra)
+		counts, values := v.Counts(), 0
+		for _, reads := range counts.Reads {
+			values += reads
+		}
+		rounds := counts.Reads["entra-token"]
+		if rounds > 2 && rounds == counts.Reads["backend-token"] && values+counts.Lists == 2+4*rounds {
+			return
+		}
+		if time.Now().After(limit) {
+			t.Fatalf("the vault counted %+v; want 6 at first and 4 with each refresh", counts)
 		}
 	}
 }

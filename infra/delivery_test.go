@@ -291,3 +291,32 @@ func TestAzdHookIsExecutable(t *testing.T) {
 		t.Errorf("mode %v, or azure.yaml does not name it", file.Mode())
 	}
 }
+
+// azd itself never asks for what the parameter file reads.
+func TestAzdAsksForWhatItNeeds(t *testing.T) {
+	_, hook, _ := strings.Cut(script(t, "../azure.yaml"), "  preprovision:\n")
+	hook, _, _ = strings.Cut(hook, "  postprovision:\n")
+	_, posix, found := strings.Cut(hook, "    posix:\n      shell: sh\n      run: |\n")
+	if !found {
+		t.Fatal("azure.yaml has no preprovision hook for sh")
+	}
+	url, ranges := "BACKEND_URL=https://scim.contoso.com", "ADMIN_IP_RANGES=203.0.113.7/32"
+	for _, test := range []struct {
+		variables []string
+		want      string
+	}{
+		{nil, "BACKEND_URL is not set"}, {[]string{url}, "ADMIN_IP_RANGES is not set"}, {[]string{ranges}, "BACKEND_URL is not set"}, {[]string{url, ranges}, ""},
+	} {
+		command := exec.CommandContext(t.Context(), "sh", "-c", posix)
+		command.Env = test.variables
+		output, err := command.CombinedOutput()
+		if !strings.Contains(string(output), test.want) || (err == nil) != (test.want == "") {
+			t.Errorf("%q: %v\n%s", test.variables, err, output)
+		}
+	}
+	for _, name := range []string{"BACKEND_URL", "ADMIN_IP_RANGES"} {
+		if !strings.Contains(hook, "if (-not $env:"+name+")") {
+			t.Errorf("the hook for Windows does not ask for %s", name)
+		}
+	}
+}
