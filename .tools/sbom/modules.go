@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -66,7 +65,7 @@ func linkedModules(ctx context.Context, root string, info *debug.BuildInfo) (map
 		}
 		want = append(want, dep.Path)
 	}
-	for path := range maps.Keys(linked) {
+	for path := range linked {
 		if !slices.Contains(want, path) {
 			return nil, fmt.Errorf("%s is not in the binary, but ./handler needs it now; run make package", path)
 		}

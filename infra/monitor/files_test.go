@@ -71,6 +71,12 @@ func TestAlerts(t *testing.T) {
 		}
 	}
 	checkFiles(t, "alerts", names)
+	page := read(t, "../../docs/operation.md")
+	for _, name := range names {
+		if !strings.Contains(page, "\n| `"+name+"` |") {
+			t.Errorf("docs/operation.md does not say what to do about %s", name)
+		}
+	}
 }
 
 func TestWorkbook(t *testing.T) {
