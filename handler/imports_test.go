@@ -38,8 +38,9 @@ func list(t *testing.T, arguments ...string) []goPackage {
 // directions are the imports among the product's packages that the design
 // allows.
 var directions = map[string][]string{
-	"handler":        {"proxy", "proxy/keyvault", "proxy/scim", "proxy/token", "proxy/upstream"},
+	"handler":        {"proxy", "proxy/check", "proxy/keyvault", "proxy/scim", "proxy/token", "proxy/upstream"},
 	"proxy":          {"proxy/scim", "proxy/token"},
+	"proxy/check":    {"proxy", "proxy/scim", "proxy/token", "proxy/upstream"},
 	"proxy/keyvault": {"proxy/token"},
 	"proxy/scim":     {},
 	"proxy/token":    {},

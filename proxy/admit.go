@@ -161,6 +161,7 @@ var routes = map[string][3]string{
 	"ResourceTypes":         {"/ResourceTypes", "/ResourceTypes/{id}", "/ResourceTypes/{id}/{more}"},
 	"Schemas":               {"/Schemas", "/Schemas/{id}", "/Schemas/{id}/{more}"},
 	"Bulk":                  {"/Bulk", "/Bulk/{id}", "/Bulk/{id}/{more}"},
+	".well-known":           {"/.well-known", "/.well-known/{id}", "/.well-known/{id}/{more}"},
 	".search":               {"/.search", "/.search/{id}", "/.search/{id}/{more}"},
 }
 

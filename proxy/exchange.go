@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"net/http"
@@ -124,13 +125,15 @@ type answer struct {
 	by       string // for the log: what made it
 	status   int
 	location string // "" for none
-	body     []byte // a SCIM message; nil for none
+	body     []byte // nil for none
+	media    string // of the body; "" means that of SCIM
 }
 
 // The makers of answers.
 const (
 	byGroupStub   = "group_stub"
 	byNothingLeft = "nothing_left"
+	byCheck       = "check"
 )
 
 // reply sends an answer of ours, and completes the exchange.
@@ -142,7 +145,7 @@ func (x *exchange) reply(own *answer) {
 		h.Set("Location", own.location)
 	}
 	if own.body != nil {
-		h.Set("Content-Type", mediaSCIM)
+		h.Set("Content-Type", cmp.Or(own.media, mediaSCIM))
 		h.Set("Content-Length", strconv.Itoa(len(own.body)))
 	}
 	x.WriteHeader(own.status)

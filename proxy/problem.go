@@ -38,6 +38,8 @@ var (
 	errBodyIncomplete     = errors.New("body did not arrive")
 	errContentEncoding    = errors.New("body with a content coding, where rules may apply")
 	errGroupMethod        = errors.New("method not known to the group stub")
+	errCheckTooSoon       = errors.New("the check ran a moment ago")
+	errCheck              = errors.New("the check could not tell what it found")
 	errNoGroup            = errors.New("id not made by the group stub")
 	errGroupName          = errors.New("group without a name to make an id of")
 	errCredentialRefused  = errors.New("backend refused our credential")
@@ -75,6 +77,10 @@ var problems = []problem{
 		"if it is Entra: paste the value of the secret that ENTRA_TOKEN refers to as its Secret Token"},
 	{errGroupMethod, "method", http.StatusMethodNotAllowed, "",
 		"The proxy answers for groups in the backend's place, and does not know this method there.", zap.WarnLevel, ""},
+	{errCheckTooSoon, "check_too_soon", http.StatusTooManyRequests, "",
+		"The check runs once in 30 s.", zap.WarnLevel, ""},
+	{errCheck, "internal", http.StatusInternalServerError, "",
+		"The check failed by a fault of its own.", zap.ErrorLevel, "report it"},
 	{errNoGroup, "no_group", http.StatusNotFound, "",
 		"The proxy answers for groups in the backend's place, and this id is none of its own.", zap.InfoLevel, ""},
 	{errGroupName, "invalid_value", http.StatusBadRequest, "invalidValue",

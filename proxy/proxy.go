@@ -61,6 +61,10 @@ type Options struct {
 	// PublicURL is the public origin, such as https://scim.example.com, for the
 	// rule [scim.Location].
 	PublicURL string
+	// Check makes the report that [CheckPath] answers with, in JSON. It gets the
+	// client's context, without the call's deadline. Nil means that there is no
+	// such path.
+	Check func(context.Context) ([]byte, error)
 	// Explain sorts an error of Transport for answer and log.
 	Explain func(error) Fault
 	// Log gets one line per exchange.
@@ -84,6 +88,7 @@ type Proxy struct {
 	swap     *swap
 	reverse  *httputil.ReverseProxy
 	fired    []atomic.Uint64 // exchanges by the rules that fired, see RulesFired
+	checked  atomic.Int64    // when Check was last asked, in Unix nanoseconds
 
 	locations *scim.Locations // nil: without a PublicURL there are none
 }
@@ -164,7 +169,10 @@ func (p *Proxy) prepare(ctx context.Context, x *exchange, r *http.Request) (*ans
 	if err := p.admit(ctx, x, r); err != nil {
 		return nil, err
 	}
-	if p.options.StubGroups && strings.HasPrefix(x.endpoint, "/Groups") {
+	switch {
+	case p.options.Check != nil && x.path == p.basePath+CheckPath:
+		return p.check(x)
+	case p.options.StubGroups && strings.HasPrefix(x.endpoint, "/Groups"):
 		return p.stub(x, r.Header)
 	}
 	kind, concerned := p.bodyKind(x, r)
@@ -252,17 +260,11 @@ func (p *Proxy) modifyResponse(response *http.Response) error {
 	if err := x.bodyError(); err != nil {
 		return err // whatever the backend says, it is not about the whole body
 	}
-	switch response.StatusCode {
-	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
-		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-		return errRedirect
-	case http.StatusForbidden:
-		if !isSCIMError(response) {
-			return cmp.Or(x.answerError(response.Request.Context()), errForbidden)
-		}
-	}
-	if response.StatusCode < 200 || response.StatusCode > 599 {
-		return ErrBadAnswer
+	switch err := withheld(response); {
+	case errors.Is(err, errForbidden):
+		return cmp.Or(x.answerError(response.Request.Context()), err)
+	case err != nil:
+		return err
 	}
 	p.repair(x, response)
 	filterResponseHeader(response.Header)

@@ -20,8 +20,8 @@ type Scheme struct {
 	Header string
 }
 
-// present puts a secret into the header of a call.
-func (s *Scheme) present(header http.Header, secret token.Secret) {
+// Present puts a secret into the header of a call.
+func (s *Scheme) Present(header http.Header, secret token.Secret) {
 	switch {
 	case s.User != "":
 		pair := s.User + ":" + secret.Reveal()

@@ -75,7 +75,7 @@ func (s *swap) send(x *exchange, request *http.Request) (*http.Response, error) 
 	// A RoundTripper must not change the request it is given, but this one is
 	// ours: rewrite made its header, or readResource.
 	if s.outbound != nil {
-		s.scheme.present(request.Header, x.credential)
+		s.scheme.Present(request.Header, x.credential)
 	}
 	response, err := s.next.RoundTrip(request)
 	switch cause := context.Cause(request.Context()); {
@@ -167,6 +167,41 @@ func (s *swap) learn(ctx context.Context, x *exchange) error {
 	}
 	x.secretTime += time.Since(start)
 	return errCredentialRefused
+}
+
+// withheld returns why an answer of the backend's is handed on to nobody; nil if
+// it is.
+func withheld(response *http.Response) error {
+	switch response.StatusCode {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
+		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return errRedirect
+	case http.StatusForbidden:
+		if !isSCIMError(response) {
+			return errForbidden
+		}
+	}
+	if response.StatusCode < 200 || response.StatusCode > 599 {
+		return ErrBadAnswer
+	}
+	return nil
+}
+
+// Withheld explains what a [Proxy] does not hand on of the backend's answers; ok
+// is false for an answer that it does. With outbound the call had a credential.
+// The body can be read afterwards as before.
+func Withheld(response *http.Response, outbound bool) (fault Fault, ok bool) {
+	err := withheld(response)
+	if response.StatusCode == http.StatusUnauthorized {
+		if err = errCertificateRefused; outbound {
+			err = errCredentialRefused
+		}
+	}
+	if err == nil {
+		return Fault{}, false
+	}
+	found := problemOf(err)
+	return Fault{Problem: err, Class: found.class, Cause: err.Error(), Remedy: found.remedy}, true
 }
 
 // isSCIMError reports whether a response's body is a SCIM Error (RFC 7644

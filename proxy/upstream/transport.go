@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -48,6 +49,10 @@ type Options struct {
 	// Verified gets the chain of each connection that is made, the backend's
 	// own certificate first; nil means nobody wants it. It must not block.
 	Verified func(chain []*x509.Certificate)
+	// Lookup resolves the backend's name, and Dial connects to an address and port;
+	// nil means the system's. Where Dial leads is not looked at: see [Forbidden].
+	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
+	Dial   func(ctx context.Context, network, address string) (net.Conn, error)
 	// Timeout is the whole call's deadline. One attempt to connect may take at
 	// most half of it, and the handshake as much again. Zero means 20 s.
 	Timeout time.Duration

@@ -1,0 +1,150 @@
+package check
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"example.com/entra-scim-proxy/proxy"
+	"example.com/entra-scim-proxy/proxy/token"
+	"example.com/entra-scim-proxy/proxy/upstream"
+)
+
+// maxAnswer bounds what is read of an answer, in bytes.
+const maxAnswer = 1 << 20
+
+// contentType is that of Entra's bodies.
+const contentType = "application/scim+json; charset=utf-8"
+
+// keep keeps the values of a setting's secret for other steps.
+func (c *check) keep(setting string, values token.Credentials) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.values[setting] = values
+}
+
+// value returns what was kept; nil if nothing was.
+func (c *check) value(setting string) token.Credentials {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.values[setting]
+}
+
+// answer is what came back for a call.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+	// cut tells that the body is longer than maxAnswer.
+	cut bool
+	// line is the proxy's log line about the call; zero for a call to the backend.
+	line line
+}
+
+// newEdge makes the connections to the backend. It is called when the secrets
+// have been read.
+func (c *check) newEdge() *upstream.Transport {
+	options := upstream.Options{ServerName: c.ServerName, Timeout: c.Timeout, Lookup: c.Lookup, Dial: c.Dial}
+	if c.roots != nil {
+		options.Roots = func(context.Context) (*upstream.Roots, error) { return c.roots, nil }
+	}
+	if c.identity != nil {
+		options.Identity = func(context.Context) (*upstream.Identity, error) { return c.identity, nil }
+	}
+	return upstream.NewTransport(options)
+}
+
+// entraHeader is what Entra sends with every call beside its credential: no
+// Accept, and no User-Agent.
+// https://github.com/MicrosoftDocs/azure-docs/issues/94189
+func entraHeader(body []byte) http.Header {
+	header := http.Header{"ADSCIMVersion": {"5.0"}} // not Header.Set, which spells it otherwise
+	if body != nil {
+		header.Set("Content-Type", contentType)
+	}
+	return header
+}
+
+// ask calls the backend as the proxy does without any rules, with the credential
+// given; the zero Secret sends none. The target is a path below BACKEND_URL with
+// its query, sent as it is. [failed] knows its errors.
+func (c *check) ask(ctx context.Context, method, target string, body []byte, credential token.Secret) (answer, error) {
+	path, query, _ := strings.Cut(target, "?")
+	request, err := newRequest(ctx, method, &url.URL{
+		Scheme: c.Backend.Scheme, Host: c.Backend.Host,
+		Opaque: strings.TrimSuffix(c.Backend.EscapedPath(), "/") + path, RawQuery: query,
+	}, body)
+	if err != nil {
+		return answer{}, err
+	}
+	request.Host = c.Host
+	request.Header.Set("User-Agent", c.UserAgent)
+	if c.Present != nil && credential.Reveal() != "" {
+		c.Present(request.Header, credential)
+	}
+	return roundTrip(c.edge(), request)
+}
+
+// call is ask with the present credential, and judges the answers that the proxy
+// hands on to nobody: then ok is false, and the finding says why.
+func (c *check) call(ctx context.Context, method, target string, body []byte) (got answer, bad Finding, ok bool) {
+	got, err := c.ask(ctx, method, target, body, c.value(BackendToken).Current())
+	if err != nil {
+		return got, silent(ctx, err), false
+	}
+	if fault, refused := proxy.Withheld(got.response(), c.Present != nil); refused {
+		return got, refusal(fault), false
+	}
+	return got, Finding{}, true
+}
+
+// silent is the finding for a call without an answer.
+func silent(ctx context.Context, err error) Finding {
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil {
+		return Finding{
+			Status: Fail, Class: "timeout", Found: "the backend did not answer in the time that the check gives it",
+			Remedy: "find out why the backend is slow; Entra gives up after 60 s, the proxy after BACKEND_TIMEOUT",
+		}
+	}
+	return failed(err)
+}
+
+// refusal is the finding for an answer that the proxy hands on to nobody.
+func refusal(fault proxy.Fault) Finding {
+	return Finding{Status: Fail, Class: fault.Class, Found: fault.Problem.Error(), Cause: fault.Cause, Remedy: fault.Remedy}
+}
+
+func newRequest(ctx context.Context, method string, target *url.URL, body []byte) (*http.Request, error) {
+	var content io.Reader
+	if body != nil {
+		content = bytes.NewReader(body)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, "http://backend", content)
+	if err != nil {
+		return nil, fmt.Errorf("build request: %w", err)
+	}
+	request.URL, request.Header = target, entraHeader(body)
+	return request, nil
+}
+
+// roundTrip makes a call and reads the answer. It follows no redirect.
+func roundTrip(transport http.RoundTripper, request *http.Request) (answer, error) {
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		return answer{}, err
+	}
+	defer func() { _ = response.Body.Close() }() // read as far as it is needed
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	got := answer{status: response.StatusCode, header: response.Header, body: body[:min(len(body), maxAnswer)], cut: len(body) > maxAnswer}
+	return got, err
+}
+
+// response is the answer once more, for who reads its body.
+func (a answer) response() *http.Response {
+	return &http.Response{StatusCode: a.status, Header: a.header, Body: io.NopCloser(bytes.NewReader(a.body))}
+}

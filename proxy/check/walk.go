@@ -1,0 +1,139 @@
+package check
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"runtime/debug"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// step is one part of a run. Steps run side by side; what one leaves in the check
+// for others, only those may touch that need it or come after it.
+type step struct {
+	name string
+	// needs are the steps without which this one makes no sense: it begins when
+	// they have ended, and is skipped if one failed or was skipped. Names that no
+	// step has do not count.
+	needs []string
+	// after are steps that only have to have ended, well or not.
+	after []string
+	// limit is how long it may take; zero means it takes no time.
+	limit time.Duration
+	// cleans tells that it has to run though the time of the run is over: it gets
+	// a context that does not end with the run's.
+	cleans bool
+	run    func(context.Context) Finding
+}
+
+// overrun is how long after its limit a step is left alone that does not heed it.
+const overrun = 300 * time.Millisecond
+
+// walking is a step under way.
+type walking struct {
+	step
+	result Result
+	done   chan struct{} // closed when result is there
+}
+
+// walk runs the steps and yields their results in the order given. Each step
+// must come behind those that it waits for.
+func (c *check) walk(ctx context.Context, steps []step) iter.Seq[Result] {
+	byName := map[string]*walking{}
+	all := make([]*walking, len(steps))
+	for i, s := range steps {
+		w := &walking{step: s, done: make(chan struct{})}
+		needs, after := named(byName, s.needs), named(byName, s.after)
+		all[i], byName[s.name] = w, w
+		go func() { // ends with its step, soon after the limit of that at the latest
+			defer close(w.done)
+			w.result = c.turn(ctx, s, needs, after)
+		}()
+	}
+	return func(yield func(Result) bool) {
+		for _, w := range all {
+			if <-w.done; !yield(w.result) {
+				return
+			}
+		}
+	}
+}
+
+// named returns the steps with the names, as far as there are any.
+func named(byName map[string]*walking, names []string) (list []*walking) {
+	for _, name := range names {
+		if w := byName[name]; w != nil {
+			list = append(list, w)
+		}
+	}
+	return list
+}
+
+// turn waits until it is a step's turn, and runs it.
+func (c *check) turn(ctx context.Context, s step, needs, after []*walking) Result {
+	result := Result{Step: s.name}
+	for _, w := range append(after, needs...) {
+		<-w.done
+	}
+	for _, w := range needs {
+		if w.result.Status == Fail || w.result.Status == Skip {
+			result.Finding = Finding{Status: Skip, Found: "needs " + w.name}
+			return result
+		}
+	}
+	if s.cleans {
+		ctx = context.WithoutCancel(ctx)
+	}
+	if ctx.Err() != nil {
+		result.Finding = Finding{Status: Skip, Found: "the check was over before its turn"}
+		return result
+	}
+	started := time.Now()
+	result.Finding = c.bounded(ctx, s)
+	result.Took = time.Since(started)
+	return result
+}
+
+// bounded runs a step, and leaves it alone if it does not heed its limit.
+func (c *check) bounded(ctx context.Context, s step) Finding {
+	if s.limit == 0 {
+		return s.run(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.limit)
+	defer cancel()
+	ended := make(chan Finding, 1)
+	go func() { ended <- c.guarded(ctx, s) }() // ends with what it waits for
+	select {
+	case finding := <-ended:
+		return finding
+	case <-ctx.Done():
+	}
+	select {
+	case finding := <-ended:
+		return finding
+	case <-time.After(overrun):
+		return late(s.limit)
+	}
+}
+
+// late is the finding for what did not end in time.
+func late(limit time.Duration) Finding {
+	return Finding{
+		Status: Fail, Class: "timeout", Found: fmt.Sprintf("no answer within %v", limit),
+		Remedy: "find out what is slow or silent there",
+	}
+}
+
+// guarded turns a panic into a finding: it would end the process, which serves
+// Entra, too.
+func (c *check) guarded(ctx context.Context, s step) (finding Finding) {
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			c.Log.Error("a step of the check panicked", zap.String("step", s.name), zap.ByteString("stack", debug.Stack()))
+			finding = Finding{Status: Fail, Class: "internal", Found: "a fault of the check itself", Remedy: "report it, with the stack in the log"}
+		}
+	}()
+	return s.run(ctx)
+}
