@@ -31,11 +31,11 @@ func TestKindsOfBackendAuth(t *testing.T) {
 	identity := clientPEM(t)
 	for _, environment := range []map[string]string{
 		valid("BACKEND_AUTH", "bearer"),
-		valid("BACKEND_AUTH", "basic", "BACKEND_USERNAME", "svc-scim", "BACKEND_TOKEN", "plain:pässword: 1 "),
+		valid("BACKEND_AUTH", "basic", "BACKEND_USERNAME", "svc-scim", "DEMO_OUT", "pässword: 1 "),
 		valid("BACKEND_AUTH", "basic", "BACKEND_USERNAME", "Übersetzer mit Platz"),
 		valid("BACKEND_AUTH", "header:X-Api-Key"), valid("BACKEND_AUTH", "header:Authorization"),
-		valid("BACKEND_CLIENT_CERT", "plain:"+identity),
-		valid("BACKEND_CLIENT_CERT", "plain:"+base64.StdEncoding.EncodeToString([]byte(identity))),
+		valid("BACKEND_CLIENT_CERT", "env:CLIENT_PEM", "CLIENT_PEM", identity),
+		valid("BACKEND_CLIENT_CERT", "env:CLIENT_PEM", "CLIENT_PEM", base64.StdEncoding.EncodeToString([]byte(identity))),
 		valid("BACKEND_CLIENT_CERT", "keyvault:client", "KEY_VAULT_URL", "https://contoso.vault.azure.net"),
 		without(valid("BACKEND_AUTH", "none", "BACKEND_CLIENT_CERT", "file:/run/client.pem"), "BACKEND_TOKEN"),
 	} {
@@ -205,7 +205,7 @@ func TestDropsWithoutTheirURIAreWarnedOf(t *testing.T) {
 }
 
 func TestBundleForPlainHTTPIsWarnedOf(t *testing.T) {
-	_, found := parseSettings(valid("BACKEND_URL", "http://h", "BACKEND_ALLOW_HTTP", "true", "BACKEND_CA", "file:/run/ca.pem"))
+	_, found := parseSettings(valid("BACKEND_URL", "http://localhost", "BACKEND_ALLOW_HTTP", "true", "BACKEND_CA", "file:/run/ca.pem"))
 	if len(found.problems) != 0 || len(found.warnings) != 1 || !strings.HasPrefix(found.warnings[0], "BACKEND_CA ") {
 		t.Errorf("%+v", found)
 	}

@@ -20,7 +20,7 @@ func TestExpiryIsToldOfOnceADay(t *testing.T) {
 		core, logs := observer.New(zap.DebugLevel)
 		watch := newExpiryWatch(zap.New(core))
 		end := time.Now().Add(33 * 24 * time.Hour)
-		secret := token.Credentials{token.NewSecret("value").WithExpiry(end), token.NewSecret("before").WithExpiry(end), token.NewSecret("endless")}
+		secret := token.Credentials{token.NewSecret("value").WithOrigin(token.Origin{Expires: end}), token.NewSecret("before").WithOrigin(token.Origin{Expires: end}), token.NewSecret("endless")}
 		for range 35 * 24 {
 			watch.credentials("ENTRA_TOKEN", secret)
 			time.Sleep(time.Hour)

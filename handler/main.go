@@ -3,6 +3,7 @@
 // handler and is an ordinary HTTP server anywhere else.
 //
 //	handler          # serve
+//	handler check    # why Test Connection fails: --json, --write
 //	handler version  # what this binary is built from
 //
 // All settings are environment variables; the type settings lists them, and the
@@ -56,8 +57,10 @@ func command(ctx context.Context, arguments []string, stdout, stderr io.Writer) 
 		return run(ctx, variables, stdout, stderr)
 	case len(arguments) == 1 && arguments[0] == "version":
 		return printVersion(stdout, stderr)
+	case arguments[0] == "check":
+		return runCheck(ctx, arguments[1:], environment(), stdout, stderr)
 	default:
-		fmt.Fprintf(stderr, "handler: found argument %q; expected none, or: handler version. Settings are environment variables.\n", strings.Join(arguments, " "))
+		fmt.Fprintf(stderr, "handler: found argument %q; expected none, or: handler check, handler version. Settings are environment variables.\n", strings.Join(arguments, " "))
 		return exitUsage
 	}
 }
@@ -77,12 +80,7 @@ func tuneMemory(environment map[string]string) {
 func run(ctx context.Context, environment map[string]string, stdout, stderr io.Writer) int {
 	s, found := parseSettings(environment)
 	logger := newLogger(stdout, s.LogLevel.Level)
-	if len(found.problems) == 0 {
-		// No I/O: the SDK only looks at the variables that it knows itself.
-		if err := s.openVault(logger); err != nil {
-			found.problems = append(found.problems, problem{"KEY_VAULT_URL", err.Error(), "variables that the Azure SDK accepts"})
-		}
-	}
+	s.openVaultOr(&found, logger)
 	if len(found.problems) > 0 && !found.azure {
 		found.print(stderr)
 		return exitSettings

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"example.com/entra-scim-proxy/proxy"
+	"example.com/entra-scim-proxy/proxy/check"
 )
 
 const (
@@ -31,7 +32,7 @@ func newServer(handler http.Handler, timeout time.Duration) *http.Server {
 	return &http.Server{
 		Handler:                      handler,
 		ReadHeaderTimeout:            headerLimit,
-		WriteTimeout:                 timeout + writeSlack,
+		WriteTimeout:                 max(timeout, check.Limit) + writeSlack,
 		IdleTimeout:                  idleLimit,
 		MaxHeaderBytes:               maxHeader,
 		ErrorLog:                     log.Default(),
@@ -82,14 +83,6 @@ func assemble(s settings, found report, logger *zap.Logger) (http.Handler, []fun
 	if len(found.problems) > 0 {
 		return proxy.Misconfigured(logger), nil
 	}
-	if rules := s.normalizer.Rules(); rules != 0 {
-		logger.Info("normalization is on", zap.Stringer("rules", rules))
-	}
-	if s.Groups == stubbed {
-		logger.Info("groups are answered by the proxy, and kept nowhere")
-	}
-	if len(s.DropAttributes) > 0 {
-		logger.Info("attributes are dropped", zap.Int("number", len(s.DropAttributes)))
-	}
+	logger.Info("settings in effect", s.summary()...)
 	return newProxy(s, logger)
 }

@@ -12,7 +12,9 @@ import (
 
 	"github.com/agnivade/levenshtein"
 	"github.com/caarlos0/env/v11"
+	"go.uber.org/zap"
 
+	"example.com/entra-scim-proxy/proxy/keyvault"
 	"example.com/entra-scim-proxy/proxy/scim"
 	"example.com/entra-scim-proxy/proxy/token"
 )
@@ -69,6 +71,8 @@ type settings struct {
 	ExtensionSchemas nameList `env:"EXTENSION_SCHEMAS" expect:"schema URIs, with commas between, such as urn:acme:scim:schemas:1.0:Employee" default:"none"`
 	// MaxBody is the largest request body.
 	MaxBody size `env:"MAX_BODY" envDefault:"1MiB" expect:"bytes, or a size such as 1MiB, up to 100MiB"`
+	// CheckDetails shows addresses, names and certificates to whoever asks for the check with Entra's token; handler check always shows them.
+	CheckDetails boolean `env:"CHECK_DETAILS" envDefault:"false" expect:"true or false"`
 	// LogLevel is the least level that is logged.
 	LogLevel logLevel `env:"LOG_LEVEL" envDefault:"info" expect:"debug, info, warn or error"`
 
@@ -76,8 +80,15 @@ type settings struct {
 	port uint16
 	// managedIdentity tells that Azure offers one here.
 	managedIdentity bool
+	// hostsPublicURL tells that PublicURL is not set, and made of the app's name.
+	hostsPublicURL bool
 	// normalizer is made of Normalize and the names above.
 	normalizer *scim.Normalizer
+	// vault is where keyvault references lead; nil until it is open, and if there
+	// are none.
+	vault *keyvault.Vault
+	// warnings are those of the report.
+	warnings []string
 }
 
 // problem is a setting that cannot be used.
@@ -131,7 +142,19 @@ func parseSettings(environment map[string]string) (settings, report) {
 		found.addParsed(err)
 	}
 	s.check(environment, &found)
+	s.warnings = found.warnings
 	return s, found
+}
+
+// openVaultOr opens the vault, or reports why it cannot. It takes no I/O: the SDK
+// only looks at the variables that it knows itself.
+func (s *settings) openVaultOr(found *report, logger *zap.Logger) {
+	if len(found.problems) > 0 {
+		return
+	}
+	if err := s.openVault(logger); err != nil {
+		found.problems = append(found.problems, problem{"KEY_VAULT_URL", err.Error(), "variables that the Azure SDK accepts"})
+	}
 }
 
 func (r *report) has(setting string) bool {
@@ -171,11 +194,14 @@ func (s *settings) check(environment map[string]string, r *report) {
 	s.checkAuth(environment, r)
 	s.checkWindows(r)
 	if host := environment["WEBSITE_HOSTNAME"]; r.azure && host != "" && s.PublicURL == "" {
-		s.PublicURL = origin("https://" + host)
+		s.PublicURL, s.hostsPublicURL = origin("https://"+host), true
 	}
 	s.checkNormalization(r)
 	s.managedIdentity = environment["IDENTITY_ENDPOINT"] != ""
 	s.port = port(environment, r)
+	if len(r.problems) == 0 {
+		r.warnings = append(r.warnings, riskWarnings(situation{s, environment, r.azure})...)
+	}
 }
 
 // checkSecrets judges the references and the values that are at hand.

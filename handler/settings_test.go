@@ -19,11 +19,11 @@ import (
 
 const canary = "canary-5up3r-s3cr3t"
 
-// valid is the least that a process needs.
+// valid is the least that a process needs, and deserves no warning.
 func valid(more ...string) map[string]string {
 	environment := map[string]string{
-		"BACKEND_URL": "https://scim.corp.example.com/jira/rest/scim/v2", "BACKEND_TOKEN": "plain:b", "ENTRA_TOKEN": "plain:e",
-		"PATH": "/usr/bin", "HOME": "/root",
+		"BACKEND_URL": "https://scim.corp.example.com/jira/rest/scim/v2", "BACKEND_TOKEN": "env:DEMO_OUT", "ENTRA_TOKEN": "env:DEMO_IN",
+		"DEMO_OUT": "b", "DEMO_IN": "e", "PATH": "/usr/bin", "HOME": "/root",
 	}
 	for i := 0; i < len(more); i += 2 {
 		environment[more[i]] = more[i+1]
@@ -177,7 +177,7 @@ func TestAzureRefusesPlainSecretsAndKnowsItsOrigin(t *testing.T) {
 		t.Fatal(err)
 	}
 	s, found := parseSettings(valid("WEBSITE_SITE_NAME", "contoso", "WEBSITE_HOSTNAME", "contoso.azurewebsites.net",
-		"BACKEND_CA", "plain:"+string(authority.PEM()), "IDENTITY_ENDPOINT", "http://169.254.255.2/msi/token"))
+		"ENTRA_TOKEN", "plain:e", "BACKEND_TOKEN", "plain:b", "BACKEND_CA", "plain:"+string(authority.PEM()), "IDENTITY_ENDPOINT", "http://169.254.255.2/msi/token"))
 	var names []string
 	for _, problem := range found.problems {
 		names = append(names, problem.setting)

@@ -126,6 +126,18 @@ func (s *secret) isFixed() bool {
 	}
 }
 
+// origin says, for the operator, where the secret is kept.
+func (s *secret) origin() string {
+	switch s.Kind() {
+	case token.Plain:
+		return "plain:…"
+	case token.Env:
+		return "env:" + harmless(s.Target())
+	default:
+		return string(s.Kind()) + ":" + s.Target()
+	}
+}
+
 // variableName is what a variable's name usually looks like; any other target
 // of an env: reference may be a secret by mistake, in base32 for example.
 var variableName = regexp.MustCompile(`^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$`)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"example.com/entra-scim-proxy/proxy"
+	"example.com/entra-scim-proxy/proxy/check"
 	"example.com/entra-scim-proxy/proxy/keyvault"
 	"example.com/entra-scim-proxy/proxy/token"
 	"example.com/entra-scim-proxy/proxy/upstream"
@@ -23,6 +25,9 @@ var versionFile string
 
 // version is the release that this binary is built from.
 var version = strings.TrimSpace(versionFile)
+
+// userAgent is sent to the backend.
+var userAgent = "entra-scim-proxy/" + version
 
 // credentialLoader reads the values of a credential for a cache.
 type credentialLoader = func(context.Context) (token.Credentials, error)
@@ -45,32 +50,44 @@ func newProxy(s settings, logger *zap.Logger) (http.Handler, []func(context.Cont
 		windows: token.Windows{Refresh: time.Duration(s.SecretRefresh), Stale: time.Duration(s.SecretStale)},
 	}
 	options := proxy.Options{
-		Backend: s.BackendURL.URL, Path: string(s.SCIMPath),
+		Backend: s.BackendURL.URL, Host: s.host(), Path: string(s.SCIMPath),
 		Timeout: time.Duration(s.BackendTimeout), MaxBody: int64(s.MaxBody),
-		UserAgent: "entra-scim-proxy/" + version,
-		Inbound:   w.credentials("ENTRA_TOKEN", token.ReadCredentials(s.EntraToken.source)),
-		Scheme:    proxy.Scheme{User: string(s.BackendUsername), Header: s.BackendAuth.header},
-		Explain:   explain, Log: logger,
+		UserAgent: userAgent,
+		Inbound:   w.credentials(check.Inbound, token.ReadCredentials(s.EntraToken.source)),
+		Scheme:    s.scheme(),
+		Check:     s.checkReport(logger), Explain: explain, Log: logger,
 		StubGroups: s.Groups == stubbed, Normalizer: s.normalizer, PublicURL: string(s.PublicURL),
 	}
 	if s.BackendAuth.kind != authNone {
-		options.Outbound = w.credentials("BACKEND_TOKEN", s.BackendAuth.read(s.BackendToken.source))
+		options.Outbound = w.credentials(check.Outbound, s.BackendAuth.read(s.BackendToken.source))
 		options.OutboundFixed = s.BackendToken.isFixed()
 	}
-	edge := w.edge()
-	if name := string(s.BackendServerName); name != "" {
-		edge.ServerName, options.Host = name, name
-		if net.ParseIP(name) != nil && strings.Contains(name, ":") {
-			options.Host = "[" + name + "]" // RFC 3986 section 3.2.2
-		}
-	}
-	options.Transport = upstream.NewTransport(edge)
+	options.Transport = upstream.NewTransport(w.edge())
 	handler, err := proxy.New(options)
 	if err != nil {
 		// What New checks, the settings' own checks guarantee.
 		panic(err)
 	}
 	return handler, w.reads
+}
+
+// scheme is how the backend is shown its secret.
+func (s *settings) scheme() proxy.Scheme {
+	return proxy.Scheme{User: string(s.BackendUsername), Header: s.BackendAuth.header}
+}
+
+// verifiedName is the name that the backend's certificate must carry.
+func (s *settings) verifiedName() string {
+	return cmp.Or(string(s.BackendServerName), s.BackendURL.Hostname())
+}
+
+// host is the Host header sent; "" means that of BACKEND_URL.
+func (s *settings) host() string {
+	name := string(s.BackendServerName)
+	if net.ParseIP(name) != nil && strings.Contains(name, ":") {
+		return "[" + name + "]" // RFC 3986 section 3.2.2
+	}
+	return name
 }
 
 // credentials makes the cache of a credential.
@@ -88,14 +105,14 @@ func newCache[T fmt.Stringer](w *wiring, setting string, load func(context.Conte
 
 // edge describes the connections to the backend.
 func (w *wiring) edge() upstream.Options {
-	edge := upstream.Options{ServerName: w.BackendURL.Hostname(), Timeout: time.Duration(w.BackendTimeout), Verified: w.watch.chain}
+	edge := upstream.Options{ServerName: w.verifiedName(), Timeout: time.Duration(w.BackendTimeout), Verified: w.watch.chain}
 	if w.BackendCA.source != nil {
-		roots := newCache(w, "BACKEND_CA", loadBundle(w.BackendCA.source, w.logger), w.watch.bundle)
+		roots := newCache(w, check.BackendCA, loadBundle(w.BackendCA.source, w.logger), w.watch.bundle)
 		edge.Roots = roots.Get
 		edge.RenewRoots = renew(roots)
 	}
 	if w.BackendClientCert.source != nil {
-		identity := newCache(w, "BACKEND_CLIENT_CERT", loadIdentity(w.BackendClientCert.source, w.logger), w.watch.identity)
+		identity := newCache(w, check.BackendCert, loadIdentity(w.BackendClientCert.source, w.logger), w.watch.identity)
 		edge.Identity = identity.Get
 		edge.RenewIdentity = renew(identity)
 		if w.BackendAuth.kind == authNone {
@@ -112,27 +129,33 @@ func renew[T fmt.Stringer](cache *token.Cache[T]) func(context.Context, T) T {
 	}
 }
 
-// openVault gives the keyvault references, if there are any, their sources.
-func (s *settings) openVault(logger *zap.Logger) error {
-	references := map[string]*secret{
-		"ENTRA_TOKEN": &s.EntraToken, "BACKEND_TOKEN": &s.BackendToken, "BACKEND_CA": &s.BackendCA, "BACKEND_CLIENT_CERT": &s.BackendClientCert,
+// references are the settings that refer to a secret, by name.
+func (s *settings) references() map[string]*secret {
+	return map[string]*secret{
+		check.Inbound: &s.EntraToken, check.Outbound: &s.BackendToken,
+		check.BackendCert: &s.BackendClientCert, check.BackendCA: &s.BackendCA,
 	}
+}
+
+// openVault gives the keyvault references, if there are any, their sources.
+func (s *settings) openVault(logger *zap.Logger) (err error) {
+	references := s.references()
 	maps.DeleteFunc(references, func(_ string, reference *secret) bool { return reference.Kind() != token.KeyVault })
 	if len(references) == 0 {
 		return nil
 	}
-	vault, err := keyvault.New(keyvault.Options{
+	s.vault, err = keyvault.New(keyvault.Options{
 		URL: string(s.KeyVaultURL), ManagedIdentity: s.managedIdentity, ClientID: string(s.ClientID),
 	})
 	if err != nil {
 		return err
 	}
 	uses := map[string]keyvault.Use{
-		"ENTRA_TOKEN": keyvault.Accept, "BACKEND_TOKEN": keyvault.Present, "BACKEND_CA": keyvault.Newest, "BACKEND_CLIENT_CERT": keyvault.Newest,
+		check.Inbound: keyvault.Accept, check.Outbound: keyvault.Present, check.BackendCA: keyvault.Newest, check.BackendCert: keyvault.Newest,
 	}
 	for setting, reference := range references {
 		name, version, _ := strings.Cut(reference.Target(), "/")
-		reference.source = vault.Secret(name, version, uses[setting], logger.With(zap.String("setting", setting)))
+		reference.source = s.vault.Secret(name, version, uses[setting], logger.With(zap.String("setting", setting)))
 	}
 	return nil
 }

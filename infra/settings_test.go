@@ -78,7 +78,8 @@ func TestTheBinaryTakesTheSettings(t *testing.T) {
 		"BACKEND_ALLOW_HTTP": "false", "BACKEND_TIMEOUT": "40s", "SECRET_REFRESH": "1m", "SECRET_STALE": "1h",
 		"BOOLEAN_ATTRIBUTES": "urn:ietf:params:scim:schemas:extension:acme:2.0:User:isContractor", "EXTENSION_SCHEMAS": "urn:acme:scim:schemas:1.0:Employee",
 		"INTEGER_ATTRIBUTES":     "urn:ietf:params:scim:schemas:extension:acme:2.0:User:badgeNumber",
-		"MULTIVALUED_ATTRIBUTES": "urn:ietf:params:scim:schemas:extension:acme:2.0:User:sites", "MAX_BODY": "2MiB", "LOG_LEVEL": "info",
+		"MULTIVALUED_ATTRIBUTES": "urn:ietf:params:scim:schemas:extension:acme:2.0:User:sites", "MAX_BODY": "2MiB",
+		"CHECK_DETAILS": "false", "LOG_LEVEL": "info",
 	}
 	environment := []string{"FUNCTIONS_CUSTOMHANDLER_PORT=0", "WEBSITE_SITE_NAME=contoso-scim", "WEBSITE_HOSTNAME=contoso-scim.azurewebsites.net",
 		"IDENTITY_ENDPOINT=http://127.0.0.1:1", "IDENTITY_HEADER=none"}
@@ -99,7 +100,7 @@ func TestTheBinaryTakesTheSettings(t *testing.T) {
 		}
 	}
 	log := serve(t, environment)
-	if !strings.Contains(log, `"msg":"listening"`) || !strings.Contains(log, `"msg":"normalization is on"`) {
+	if !strings.Contains(log, `"msg":"listening"`) || !strings.Contains(log, `"msg":"settings in effect"`) {
 		t.Errorf("the binary did not start as it should:\n%s", log)
 	}
 	if strings.Contains(log, "bad setting") {

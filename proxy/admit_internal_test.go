@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -123,21 +124,22 @@ func TestProblemTable(t *testing.T) {
 	}
 }
 
-// Who is woken by a class must find it in the operator's table.
-func TestOperationListsEveryClass(t *testing.T) {
-	text, err := os.ReadFile("../docs/operation.md")
+// The runbook says of each problem what Entra gets and how loud the log is. That
+// it has a row for each class, and for no other, is for TestRunbook of package
+// main.
+func TestRunbookHasStatusAndLevel(t *testing.T) {
+	text, err := os.ReadFile("../docs/runbook.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	classes := []string{classClientGone, classCut, classInternal, classBackendError}
 	for _, p := range problems {
-		if !errors.Is(p.err, ErrTLS) && !errors.Is(p.err, ErrUnreachable) { // Explain names those
-			classes = append(classes, p.class)
+		if errors.Is(p.err, ErrTLS) || errors.Is(p.err, ErrUnreachable) { // Explain names the class of those
+			continue
 		}
-	}
-	for _, class := range classes {
-		if !strings.Contains(string(text), "`"+class+"`") {
-			t.Errorf("docs/operation.md does not list the class %s", class)
+		gets, _, found := strings.Cut(string(text), " | `"+p.class+"`, "+p.level.String()+" | ")
+		gets = gets[strings.LastIndexByte(gets, '\n')+1:]
+		if !found || !strings.Contains(gets, strconv.Itoa(p.status)) {
+			t.Errorf("docs/runbook.md has no row with %d and %s at level %s, or what precedes it is %q", p.status, p.class, p.level, gets)
 		}
 	}
 }

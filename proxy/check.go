@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -20,10 +21,8 @@ func (p *Proxy) check(x *exchange) (*answer, error) {
 		x.Header().Set("Allow", http.MethodGet)
 		return nil, errMethod
 	}
-	last, now := p.checked.Load(), time.Now()
-	wait := time.Unix(0, last).Add(checkEvery).Sub(now)
-	if last != 0 && wait > 0 || !p.checked.CompareAndSwap(last, now.UnixNano()) {
-		x.Header().Set("Retry-After", strconv.Itoa(int(max(wait, checkEvery/30).Seconds()+1)))
+	if wait := p.checkWait(time.Now()); wait > 0 {
+		x.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 		return nil, errCheckTooSoon
 	}
 	// Not the exchange's deadline: the check has one of its own, which a short
@@ -34,4 +33,17 @@ func (p *Proxy) check(x *exchange) (*answer, error) {
 	}
 	x.Header().Set("Cache-Control", "no-store")
 	return &answer{by: byCheck, status: http.StatusOK, body: report, media: mediaJSON}, nil
+}
+
+// checkWait returns how long the check is not to be run again, zero for a caller
+// who may run it now.
+func (p *Proxy) checkWait(now time.Time) time.Duration {
+	last := p.checked.Load()
+	if last != nil && now.Sub(*last) < checkEvery {
+		return checkEvery - now.Sub(*last)
+	}
+	if !p.checked.CompareAndSwap(last, &now) {
+		return checkEvery // somebody else began just now
+	}
+	return 0
 }

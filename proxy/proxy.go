@@ -88,9 +88,9 @@ type Proxy struct {
 	swap     *swap
 	reverse  *httputil.ReverseProxy
 	fired    []atomic.Uint64 // exchanges by the rules that fired, see RulesFired
-	checked  atomic.Int64    // when Check was last asked, in Unix nanoseconds
 
-	locations *scim.Locations // nil: without a PublicURL there are none
+	checked   atomic.Pointer[time.Time] // when Check was last asked; nil: never
+	locations *scim.Locations           // nil: without a PublicURL there are none
 }
 
 // New makes a Proxy. It fails when a required option is missing.

@@ -138,3 +138,6 @@ func with(object map[string]any, name string, value any) map[string]any {
 	object[name] = value
 	return object
 }
+
+// AllFaults lists the faults, in the order of their names.
+func AllFaults() []Fault { return slices.Sorted(maps.Keys(faults)) }

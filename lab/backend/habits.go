@@ -2,6 +2,7 @@ package backend
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 )
@@ -130,3 +131,6 @@ type memory struct {
 func newMemory() *memory {
 	return &memory{hidden: map[string]map[string]any{}, reserved: map[string]bool{}}
 }
+
+// AllHabits lists the habits, in the order of their names.
+func AllHabits() []Habit { return slices.Sorted(maps.Keys(habits)) }

@@ -23,6 +23,13 @@ const (
 	CertificateForClients CertificateKind = "client certificate" // not for servers
 )
 
+// AllCertificateKinds lists the kinds, the right one first.
+func AllCertificateKinds() []CertificateKind {
+	return []CertificateKind{
+		CertificateRight, CertificateExpired, CertificateTooEarly, CertificateWrongName, CertificateWrongCA, CertificateSelfSigned, CertificateForClients,
+	}
+}
+
 // Certificates presents one of several certificates, which can change while a
 // server serves. It is safe for concurrent use.
 type Certificates struct {

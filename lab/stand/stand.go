@@ -40,9 +40,10 @@ const (
 	Flag = "aadOptscim062020"
 )
 
-// Options say what to set up. App and Profile are required.
+// Options say what to set up. Profile is required.
 type Options struct {
-	// App is the folder of the packaged proxy, built for this machine.
+	// App is the folder of the packaged proxy, built for this machine; empty for
+	// a proxy that somebody else starts, with [Stand.Settings].
 	App string
 	// Profile is the system behind the proxy, with the settings it asks for.
 	Profile profile.Profile
@@ -73,7 +74,7 @@ type Stand struct {
 	Origin string
 	// BackendAddress is the host:port that the backend listens on.
 	BackendAddress string
-	// Host runs the proxy.
+	// Host runs the proxy; nil without App.
 	Host *host.Host
 	// Trouble makes calls to the backend go wrong.
 	Trouble *backend.Trouble
@@ -141,6 +142,9 @@ func (s *Stand) setUp(ctx context.Context) (err error) {
 	if err := s.keepSecrets(); err != nil {
 		return errors.Join(err, front.Close())
 	}
+	if s.options.App == "" {
+		return front.Close()
+	}
 	return s.startProxy(ctx, front)
 }
 
@@ -154,7 +158,7 @@ func NewToken() string {
 // startProxy starts the app under the Functions host, whose the listener is.
 func (s *Stand) startProxy(ctx context.Context, front net.Listener) (err error) {
 	options := host.Options{
-		App: s.options.App, Settings: s.settings(), Listener: front,
+		App: s.options.App, Settings: s.Settings(), Listener: front,
 		Stdout: s.options.Log, Around: s.options.FromEntra,
 	}
 	if s.options.Azure {
@@ -164,9 +168,9 @@ func (s *Stand) startProxy(ctx context.Context, front net.Listener) (err error) 
 	return err
 }
 
-// settings of the proxy: what the stand knows, what the profile asks for, what
-// was asked of the stand; the later one counts.
-func (s *Stand) settings() []string {
+// Settings of the proxy, NAME=value each: what the stand knows, what the profile
+// asks for, what was asked of the stand; the later one counts.
+func (s *Stand) Settings() []string {
 	settings := map[string]string{
 		"BACKEND_URL":         s.backendURL(),
 		"BACKEND_SERVER_NAME": BackendName,
@@ -187,7 +191,7 @@ func (s *Stand) settings() []string {
 
 // Setting returns a setting of the proxy; empty if it has none.
 func (s *Stand) Setting(name string) string {
-	for _, setting := range s.settings() {
+	for _, setting := range s.Settings() {
 		if value, ok := strings.CutPrefix(setting, name+"="); ok {
 			return value
 		}

@@ -56,7 +56,8 @@ func (c *check) newEdge() *upstream.Transport {
 	if c.identity != nil {
 		options.Identity = func(context.Context) (*upstream.Identity, error) { return c.identity, nil }
 	}
-	return upstream.NewTransport(options)
+	c.opened.Store(upstream.NewTransport(options))
+	return c.opened.Load()
 }
 
 // entraHeader is what Entra sends with every call beside its credential: no
@@ -74,10 +75,17 @@ func entraHeader(body []byte) http.Header {
 // given; the zero Secret sends none. The target is a path below BACKEND_URL with
 // its query, sent as it is. [failed] knows its errors.
 func (c *check) ask(ctx context.Context, method, target string, body []byte, credential token.Secret) (answer, error) {
+	return c.askBelow(ctx, c.base(), method, target, body, credential)
+}
+
+// base is the path of BACKEND_URL, escaped, without a slash at its end.
+func (c *check) base() string { return strings.TrimSuffix(c.Backend.EscapedPath(), "/") }
+
+// askBelow is ask with another path instead of BACKEND_URL's.
+func (c *check) askBelow(ctx context.Context, base, method, target string, body []byte, credential token.Secret) (answer, error) {
 	path, query, _ := strings.Cut(target, "?")
 	request, err := newRequest(ctx, method, &url.URL{
-		Scheme: c.Backend.Scheme, Host: c.Backend.Host,
-		Opaque: strings.TrimSuffix(c.Backend.EscapedPath(), "/") + path, RawQuery: query,
+		Scheme: c.Backend.Scheme, Host: c.Backend.Host, Opaque: base + path, RawQuery: query,
 	}, body)
 	if err != nil {
 		return answer{}, err
@@ -93,14 +101,24 @@ func (c *check) ask(ctx context.Context, method, target string, body []byte, cre
 // call is ask with the present credential, and judges the answers that the proxy
 // hands on to nobody: then ok is false, and the finding says why.
 func (c *check) call(ctx context.Context, method, target string, body []byte) (got answer, bad Finding, ok bool) {
-	got, err := c.ask(ctx, method, target, body, c.value(BackendToken).Current())
+	got, err := c.ask(ctx, method, target, body, c.value(Outbound).Current())
 	if err != nil {
 		return got, silent(ctx, err), false
 	}
-	if fault, refused := proxy.Withheld(got.response(), c.Present != nil); refused {
-		return got, refusal(fault), false
+	if bad, withheld := c.withheld(got); withheld {
+		return got, bad, false
 	}
 	return got, Finding{}, true
+}
+
+// withheld is the finding for an answer that the proxy hands on to nobody; ok is
+// false for one that it does.
+func (c *check) withheld(got answer) (bad Finding, ok bool) {
+	fault, ok := proxy.Withheld(got.response(), c.Present != nil) //nolint:bodyclose // its body is bytes in memory
+	if !ok {
+		return Finding{}, false
+	}
+	return refusal(fault), true
 }
 
 // silent is the finding for a call without an answer.
@@ -111,12 +129,22 @@ func silent(ctx context.Context, err error) Finding {
 			Remedy: "find out why the backend is slow; Entra gives up after 60 s, the proxy after BACKEND_TIMEOUT",
 		}
 	}
-	return failed(err)
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		return Finding{Status: Skip, Found: "the check was ended before the answer came"}
+	}
+	finding := failed(err)
+	if errors.Is(err, errCut) {
+		finding.Class, finding.Found = "backend_cut", "the backend's answer broke off"
+	}
+	return finding
 }
+
+// errCut marks the error of an answer whose body ended early.
+var errCut = errors.New("the answer broke off")
 
 // refusal is the finding for an answer that the proxy hands on to nobody.
 func refusal(fault proxy.Fault) Finding {
-	return Finding{Status: Fail, Class: fault.Class, Found: fault.Problem.Error(), Cause: fault.Cause, Remedy: fault.Remedy}
+	return Finding{Status: Fail, Class: fault.Class, Found: fault.Cause, Remedy: fault.Remedy} // the cause is a sentence for everybody
 }
 
 func newRequest(ctx context.Context, method string, target *url.URL, body []byte) (*http.Request, error) {
@@ -140,6 +168,9 @@ func roundTrip(transport http.RoundTripper, request *http.Request) (answer, erro
 	}
 	defer func() { _ = response.Body.Close() }() // read as far as it is needed
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	if err != nil {
+		err = fmt.Errorf("%w: %w", errCut, err)
+	}
 	got := answer{status: response.StatusCode, header: response.Header, body: body[:min(len(body), maxAnswer)], cut: len(body) > maxAnswer}
 	return got, err
 }

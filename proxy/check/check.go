@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -78,10 +79,10 @@ type Vault struct {
 
 // The settings that refer to secrets.
 const (
-	EntraToken   = "ENTRA_TOKEN"
-	BackendToken = "BACKEND_TOKEN"
-	BackendCert  = "BACKEND_CLIENT_CERT"
-	BackendCA    = "BACKEND_CA"
+	Inbound     = "ENTRA_TOKEN"
+	Outbound    = "BACKEND_TOKEN"
+	BackendCert = "BACKEND_CLIENT_CERT"
+	BackendCA   = "BACKEND_CA"
 )
 
 // Secret is a setting that refers to a secret.
@@ -107,21 +108,26 @@ type check struct {
 	addrs    []netip.Addr
 	sample   sample
 	written  written
+	noGroups atomic.Bool // left by groups: the backend has none
 
 	edge   func() *upstream.Transport
+	opened atomic.Pointer[upstream.Transport] // by edge
 	fronts fronts
 	advice advice
 }
 
-// limit is how long a run may take, and grace how much of that is kept for what
-// has to be cleaned up.
+// Limit is how long a run takes at most.
+const Limit = 15 * time.Second
+
+// limit is what its steps have together, and grace how much of that is kept for
+// what has to be cleaned up.
 const (
-	limit = 14 * time.Second
+	limit = Limit - time.Second
 	grace = 3 * time.Second
 )
 
 // Run runs all steps, and shows each result to see, in the order of the report,
-// as soon as it is known; see may be nil. It takes less than 15 s, and ends
+// as soon as it is known; see may be nil. It takes less than [Limit], and ends
 // early with ctx; steps that did not have their turn by then are skipped.
 func Run(ctx context.Context, options Options, see func(Result)) Report {
 	started := time.Now()

@@ -45,7 +45,7 @@ func (c *check) walk(ctx context.Context, steps []step) iter.Seq[Result] {
 	all := make([]*walking, len(steps))
 	for i, s := range steps {
 		w := &walking{step: s, done: make(chan struct{})}
-		needs, after := named(byName, s.needs), named(byName, s.after)
+		needs, after := underWay(byName, s.needs), underWay(byName, s.after)
 		all[i], byName[s.name] = w, w
 		go func() { // ends with its step, soon after the limit of that at the latest
 			defer close(w.done)
@@ -61,8 +61,8 @@ func (c *check) walk(ctx context.Context, steps []step) iter.Seq[Result] {
 	}
 }
 
-// named returns the steps with the names, as far as there are any.
-func named(byName map[string]*walking, names []string) (list []*walking) {
+// underWay returns the steps with the names, as far as there are any.
+func underWay(byName map[string]*walking, names []string) (list []*walking) {
 	for _, name := range names {
 		if w := byName[name]; w != nil {
 			list = append(list, w)
@@ -99,7 +99,7 @@ func (c *check) turn(ctx context.Context, s step, needs, after []*walking) Resul
 // bounded runs a step, and leaves it alone if it does not heed its limit.
 func (c *check) bounded(ctx context.Context, s step) Finding {
 	if s.limit == 0 {
-		return s.run(ctx)
+		return c.guarded(ctx, s)
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.limit)
 	defer cancel()

@@ -42,6 +42,7 @@ type world struct {
 	certificates *backend.Certificates
 	authority    *pki.Authority
 	server       *httptest.Server
+	drop         []string // DROP_ATTRIBUTES
 
 	mu    sync.Mutex
 	calls []call // as the backend got them, without those that trouble took
@@ -76,7 +77,7 @@ func newWorld(t *testing.T, options backend.Options) *world {
 	w.server.StartTLS()
 	// httptest adds its own certificate, which GetCertificate comes before.
 	t.Cleanup(w.server.Close)
-	w.Options = w.options(t)
+	w.Options = w.options(t, w.server.URL+basePath)
 	return w
 }
 
@@ -89,9 +90,10 @@ func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
 	w.backend.ServeHTTP(rw, r)
 }
 
-func (w *world) options(t *testing.T) check.Options {
+// options are those for a backend at the URL given.
+func (w *world) options(t *testing.T, backendURL string) check.Options {
 	t.Helper()
-	base, err := url.Parse(w.server.URL + basePath)
+	base, err := url.Parse(backendURL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,8 +101,8 @@ func (w *world) options(t *testing.T) check.Options {
 	return check.Options{
 		Settings: check.Finding{Status: check.Pass},
 		Secrets: []check.Secret{
-			{Setting: check.EntraToken, Source: "file", Read: static(entraToken)},
-			{Setting: check.BackendToken, Source: "file", Read: static(backendToken)},
+			{Setting: check.Inbound, Source: "file", Read: static(entraToken)},
+			{Setting: check.Outbound, Source: "file", Read: static(backendToken)},
 			{Setting: check.BackendCA, Source: "plain", Read: static(string(w.authority.PEM()))},
 		},
 		Backend: base, Host: backendName, ServerName: backendName, Present: scheme.Present, UserAgent: "entra-scim-proxy/test",
@@ -115,7 +117,11 @@ func static(value string) func(context.Context) (token.Credentials, error) {
 
 // proxy is the real one, in front of the world's backend.
 func (w *world) proxy(rules scim.Set, plain bool, log *zap.Logger) (http.Handler, error) {
-	normalizer, err := scim.New(scim.Options{Rules: rules})
+	options := scim.Options{Rules: rules}
+	if !plain {
+		options.Drop = w.drop
+	}
+	normalizer, err := scim.New(options)
 	if err != nil {
 		return nil, err
 	}
@@ -126,8 +132,8 @@ func (w *world) proxy(rules scim.Set, plain bool, log *zap.Logger) (http.Handler
 	roots := func(context.Context) (*upstream.Roots, error) { return upstream.ParseBundle(w.authority.PEM()) }
 	return proxy.New(proxy.Options{
 		Backend: w.Backend, Host: w.Host, Path: w.Path, Timeout: w.Timeout, MaxBody: 1 << 20, UserAgent: w.UserAgent,
-		Inbound: cache(check.EntraToken), Outbound: cache(check.BackendToken),
-		Transport:  upstream.NewTransport(upstream.Options{ServerName: w.ServerName, Roots: roots, Timeout: w.Timeout}),
+		Inbound: cache(check.Inbound), Outbound: cache(check.Outbound),
+		Transport:  upstream.NewTransport(upstream.Options{ServerName: w.ServerName, Roots: roots, Timeout: w.Timeout, Lookup: w.Lookup, Dial: w.Dial}),
 		StubGroups: w.StubGroups && !plain, Normalizer: normalizer, PublicURL: publicURL, Explain: explain, Log: log,
 	})
 }
@@ -165,6 +171,15 @@ func finding(t *testing.T, report check.Report, name string) check.Finding {
 	}
 	t.Errorf("the report has no step %q", name)
 	return check.Finding{}
+}
+
+// well is what steps find where all is well.
+var well = map[string]string{
+	"ServiceProviderConfig": "as RFC 7643 has it", "ResourceTypes": "as RFC 7643 has it", "Schemas": "as RFC 7643 has it",
+	"content type": "application/scim+json", "list": "lists are ListResponses", "not found": "an unknown id is answered with 404",
+	"excludedAttributes": "groups come without their members where Entra asks for that",
+	"filter":             "a name in any case finds its owner, and nobody else",
+	"resources":          "users and groups are as RFC 7643 has them",
 }
 
 func TestAllIsWell(t *testing.T) {

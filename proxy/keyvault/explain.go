@@ -59,13 +59,20 @@ type answer struct {
 // as addresses and resource ids, has no business in the log.
 var principal = regexp.MustCompile(`appid=[0-9a-fA-F-]{36}(?:;oid=[0-9a-fA-F-]{36})?`)
 
+// plainCode is an error code that may be shown: it may also be from something that
+// is no key vault.
+var plainCode = regexp.MustCompile(`^[0-9A-Za-z]+$`)
+
 // answerOf returns the answer of Key Vault that err is, if it is one.
 func answerOf(err error) (answer, bool) {
 	failed, ok := errors.AsType[*azcore.ResponseError](err)
 	if !ok {
 		return answer{}, false
 	}
-	a := answer{status: failed.StatusCode, code: failed.ErrorCode}
+	a := answer{status: failed.StatusCode}
+	if plainCode.MatchString(failed.ErrorCode) {
+		a.code = failed.ErrorCode
+	}
 	if failed.RawResponse == nil {
 		return a, true
 	}
@@ -98,9 +105,14 @@ func isDisabled(err error) bool {
 	return ok && a.status == http.StatusForbidden && a.inner == disabled
 }
 
+// passes reports whether the answer is one that mends itself.
+func (a answer) passes() bool {
+	return a.status == http.StatusTooManyRequests || a.status >= http.StatusInternalServerError
+}
+
 // text is the answer in words, and what to do about it.
 func (a answer) text() string {
-	words := []string{fmt.Sprintf("key vault answered %d %s", a.status, a.code)}
+	words := []string{strings.TrimSpace(fmt.Sprintf("key vault answered %d %s", a.status, a.code))}
 	remedy := remedies[a.status]
 	if refusal, ok := refusals[a.inner]; ok {
 		words[0] += " (" + a.inner + ")"
@@ -123,32 +135,88 @@ func explain(err error) error {
 		return err
 	}
 	if a, ok := answerOf(err); ok {
-		if a.status == http.StatusTooManyRequests || a.status >= http.StatusInternalServerError {
+		if a.passes() {
 			return away(a.text())
 		}
 		return errors.New(a.text())
 	}
-	if failed, ok := errors.AsType[*azidentity.AuthenticationFailedError](err); ok && failed.RawResponse != nil {
-		return errors.New("no token for key vault: the identity endpoint refused; in Azure: check that a managed identity is assigned to the app and AZURE_CLIENT_ID names it; locally: az login")
+	if isTokenRefused(err) {
+		return errTokenRefused
 	}
-	if _, ok := errors.AsType[*net.DNSError](err); ok {
+	if _, ok := errors.AsType[*azidentity.AuthenticationFailedError](err); ok {
+		return silent(vaultOrIdentity)
+	}
+	if err := explainCall(err, vaultOrIdentity); err != nil {
+		return err
+	}
+	return errors.New("key vault could not be read: " + noIdentity + ", or what answers at KEY_VAULT_URL is no key vault")
+}
+
+// explainIdentity is explain for a call that only asked for a token. The SDK's
+// own words name endpoints, and say little of what is behind them.
+func explainIdentity(ctx context.Context, err error) error {
+	if isTokenRefused(err) {
+		return errTokenRefused
+	}
+	if _, ok := errors.AsType[*azidentity.AuthenticationFailedError](err); ok || ctx.Err() != nil {
+		return silent(identityAlone)
+	}
+	return errors.New(noIdentity)
+}
+
+// isTokenRefused reports whether the identity endpoint answered, and gave no
+// token.
+func isTokenRefused(err error) bool {
+	failed, ok := errors.AsType[*azidentity.AuthenticationFailedError](err)
+	return ok && failed.RawResponse != nil
+}
+
+// errTokenRefused says what to do then.
+var errTokenRefused = errors.New("no token for key vault: the identity endpoint refused; in Azure: check that a managed identity is assigned to the app and AZURE_CLIENT_ID names it; locally: az login")
+
+const noIdentity = "no identity is available here (in Azure: assign a managed identity to the app; locally: az login)"
+
+// Whom a call may have been waiting for.
+const (
+	vaultAlone      = "key vault"
+	identityAlone   = "the identity endpoint"
+	vaultOrIdentity = "key vault or the identity endpoint"
+)
+
+// explainCall turns an error of net/http into one for the log; nil if it is none.
+// A call that gets its token on the way has waited for either of the two.
+func explainCall(err error, waitedFor string) error {
+	if failed, ok := errors.AsType[*net.DNSError](err); ok {
+		if failed.IsTimeout {
+			return away("no DNS server answers for the vault's name; check the DNS servers of this network")
+		}
 		return away("the vault's name does not resolve here; check KEY_VAULT_URL and the private DNS zone")
 	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return errors.New("the vault's certificate is not trusted here; does something on the way intercept TLS?")
 	}
-	if op, ok := errors.AsType[*net.OpError](err); ok && !op.Timeout() {
-		return away("key vault or the identity endpoint could not be reached: " + operation(op))
+	if errors.Is(err, http.ErrSchemeMismatch) {
+		return errors.New("what answers at KEY_VAULT_URL is no key vault: it does not speak TLS; correct the setting")
 	}
-	_, isToken := errors.AsType[*azidentity.AuthenticationFailedError](err)
-	timeout, isTimeout := errors.AsType[net.Error](err)
-	if isToken || errors.Is(err, context.DeadlineExceeded) || isTimeout && timeout.Timeout() {
-		return away("key vault or the identity endpoint did not answer in time; check the network, and that an identity is assigned to the app")
+	if op, ok := errors.AsType[*net.OpError](err); ok && !op.Timeout() {
+		return away(waitedFor + " could not be reached: " + operation(op))
+	}
+	if timeout, ok := errors.AsType[net.Error](err); errors.Is(err, context.DeadlineExceeded) || ok && timeout.Timeout() {
+		return silent(waitedFor)
 	}
 	if _, ok := errors.AsType[*url.Error](err); ok {
 		return away("the way to key vault failed; if HTTPS_PROXY is set, see what that proxy says")
 	}
-	return errors.New("key vault could not be read: no identity is available here (in Azure: assign a managed identity to the app; locally: az login), or what answers at KEY_VAULT_URL is no key vault")
+	return nil
+}
+
+// silent is the error for a call without an answer in time.
+func silent(waitedFor string) error {
+	remedy := "check the network, and that an identity is assigned to the app"
+	if waitedFor == vaultAlone {
+		remedy = "check firewalls, routes and the private endpoint on the way"
+	}
+	return away(waitedFor + " did not answer in time; " + remedy)
 }
 
 func away(text string) error { return fmt.Errorf("%w: %s", token.ErrAway, text) }

@@ -5,6 +5,7 @@ package keyvault
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -42,7 +43,12 @@ type Options struct {
 
 // Vault is one Key Vault.
 type Vault struct {
-	client *azsecrets.Client
+	client     *azsecrets.Client
+	credential azcore.TokenCredential
+	scope      string // what the credential is asked for
+	who        string
+	url        string       // without a slash at the end
+	greeting   *http.Client // follows no redirect
 }
 
 // New makes a client of the vault. It connects at the first read. It fails
@@ -65,7 +71,31 @@ func New(options Options) (*Vault, error) {
 	if err != nil {
 		return nil, fmt.Errorf("key vault client: %w", err)
 	}
-	return &Vault{client: secrets}, nil
+	return &Vault{
+		client: secrets, credential: credential, scope: scopeOf(options.URL), who: options.who(),
+		url: strings.TrimSuffix(options.URL, "/"), greeting: options.greeting(),
+	}, nil
+}
+
+// greeting makes the client for calls without a token.
+func (o Options) greeting() *http.Client {
+	client := http.Client{} // the system's roots and the environment's proxies, as the SDK's own
+	if o.Client != nil {
+		client = *o.Client
+	}
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &client
+}
+
+// who names the identity, as far as the settings do.
+func (o Options) who() string {
+	switch {
+	case !o.ManagedIdentity:
+		return "the default chain: environment, workload identity, managed identity, developer tools"
+	case o.ClientID != "":
+		return "the user-assigned managed identity with client id " + o.ClientID
+	}
+	return "the system-assigned managed identity"
 }
 
 func newCredential(options Options, client policy.ClientOptions) (azcore.TokenCredential, error) {

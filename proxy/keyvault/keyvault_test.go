@@ -3,6 +3,7 @@ package keyvault_test
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -199,30 +201,36 @@ func TestVersionsOutsideTheirWindow(t *testing.T) {
 	}
 }
 
-// Each value has the end of its own version, however it was come by.
-func TestValuesHaveTheEndOfTheirVersion(t *testing.T) {
+// Each value has the origin of its own version, however it was come by.
+func TestValuesHaveTheOriginOfTheirVersion(t *testing.T) {
 	a := newAzure(t)
-	ends := []time.Time{time.Now().Add(time.Hour).Truncate(time.Second), time.Now().Add(2 * time.Hour).Truncate(time.Second)}
-	var id string
-	for i, end := range ends {
-		id = a.Set("name-canary", vault.Secret{Value: value, Created: time.Now().Add(time.Duration(i-2) * time.Hour), Expires: end})
+	var origins []token.Origin // the newest first
+	for i := range 2 {
+		origin := token.Origin{
+			Created: time.Now().Add(time.Duration(i-2) * time.Hour).Truncate(time.Second), Expires: time.Now().Add(time.Duration(i+1) * time.Hour).Truncate(time.Second),
+		}
+		origin.Version = a.Set("name-canary", vault.Secret{Value: value, Created: origin.Created, Expires: origin.Expires})
+		origins = append([]token.Origin{origin}, origins...)
 	}
-	read := func(what, version string, want ...time.Time) {
+	read := func(what, version string, want ...token.Origin) {
 		t.Helper()
 		values, err := a.open(t).Secret("name-canary", version, keyvault.Accept, zap.NewNop()).Read(t.Context())
 		if err != nil || len(values) != len(want) {
 			t.Fatalf("%s: %v, %v; want %d values", what, values, err, len(want))
 		}
 		for i, value := range values {
-			if !value.Expires().Equal(want[i]) {
-				t.Errorf("%s: value %d expires at %v, want %v", what, i+1, value.Expires(), want[i])
+			if diff := cmp.Diff(want[i], value.Origin()); diff != "" {
+				t.Errorf("%s: value %d (-want +got):\n%s", what, i+1, diff)
 			}
 		}
 	}
-	read("all", "", ends[1], ends[0])
-	read("pinned", id, ends[1])
+	read("all", "", origins...)
+	read("pinned", origins[0].Version, origins[0])
 	a.RefuseList(vault.Refusal{Status: 403, Code: "Forbidden", Inner: "ForbiddenByPolicy"})
-	read("without the right to list", "", ends[1])
+	alone := origins[0]
+	alone.Unlisted = true
+	read("without the right to list", "", alone)
+	read("pinned, without the right to list", origins[0].Version, origins[0])
 }
 
 func TestReadsAPinnedVersion(t *testing.T) {
@@ -270,6 +278,9 @@ func TestCertificatesAreRefused(t *testing.T) {
 		a.Set("name-canary", vault.Secret{Value: "MIIKcQIBAzCCCjcGCSqGSIb3", ContentType: kind, Created: time.Now().Add(time.Duration(i-2) * time.Hour)})
 		_, err := a.read(t, keyvault.Present, "")
 		wantError(t, err, "PKCS #12")
+		if !errors.Is(err, token.ErrUnusable) {
+			t.Errorf("error %v, want ErrUnusable", err)
+		}
 	}
 	a.Set("name-canary", vault.Secret{Value: value})
 	for _, use := range []keyvault.Use{keyvault.Accept, keyvault.Present} {

@@ -36,8 +36,9 @@ const (
 // Secret returns the source of the secret with the name given: of the versions
 // that count for its use, or if version is not "" of that one alone. The log
 // gets a Warn line if versions cannot be listed, so that only the current one
-// counts. The source must not be read twice at once. Its errors are
-// [token.ErrWithdrawn], [token.ErrAway], or of neither category.
+// counts. The source must not be read twice at once. Its values have their
+// [token.Origin]. Its errors are [token.ErrWithdrawn], [token.ErrAway],
+// [token.ErrUnusable] for what is no text, or of no category.
 func (v *Vault) Secret(name, version string, use Use, log *zap.Logger) token.Source {
 	return &secret{client: v.client, name: name, pinned: version, use: use, log: log}
 }
@@ -61,7 +62,7 @@ func (s *secret) Read(ctx context.Context) (token.Credentials, error) {
 		if err != nil {
 			return nil, s.refused(err)
 		}
-		return s.only(value, of)
+		return s.only(value, of, false)
 	}
 	// 404, because not every vault tells a disabled version from an absent one.
 	if err != nil && !isDisabled(err) && !isAbsent(err) {
@@ -75,7 +76,7 @@ func (s *secret) Read(ctx context.Context) (token.Credentials, error) {
 		// An identity may read a secret without being allowed to list its
 		// versions.
 		s.warnOnce(listErr)
-		return s.only(value, of)
+		return s.only(value, of, true)
 	case listErr != nil:
 		return nil, explain(listErr)
 	}
@@ -92,7 +93,7 @@ func (s *secret) Read(ctx context.Context) (token.Credentials, error) {
 			return nil, explain(err)
 		}
 	}
-	return s.append(ctx, token.Credentials{value.WithExpiry(first.expires)}, second)
+	return s.append(ctx, token.Credentials{value.WithOrigin(first.origin())}, second)
 }
 
 // choose returns the versions that count for the secret's use; the second may be
@@ -118,11 +119,14 @@ func (s *secret) choose(versions []version, unversioned string) (first, second *
 	return first, second, nil
 }
 
-// only returns a value that is the only one to count, if it does.
-func (s *secret) only(value token.Secret, of version) (token.Credentials, error) {
+// only returns a value that is the only one to count, if it does; unlisted tells
+// that this is for want of a list of the others.
+func (s *secret) only(value token.Secret, of version, unlisted bool) (token.Credentials, error) {
 	now := time.Now()
 	if of.inForce(now) || s.use != Accept && of.enabled && of.begun(now) {
-		return token.Credentials{value.WithExpiry(of.expires)}, nil
+		origin := of.origin()
+		origin.Unlisted = unlisted
+		return token.Credentials{value.WithOrigin(origin)}, nil
 	}
 	return nil, s.withdrawn(fmt.Errorf("the version %s", of.why(now)))
 }
@@ -161,7 +165,7 @@ func (s *secret) append(ctx context.Context, credentials token.Credentials, seco
 		}
 		s.second, s.secondID = value, second.id
 	}
-	return append(credentials, s.second.WithExpiry(second.expires)), nil
+	return append(credentials, s.second.WithOrigin(second.origin())), nil
 }
 
 func (s *secret) warnOnce(err error) {
@@ -187,7 +191,7 @@ func (s *secret) get(ctx context.Context, id string) (token.Secret, version, err
 }
 
 // errNoText means that a version holds neither a token nor a PEM bundle.
-var errNoText = errors.New("the secret is no text")
+var errNoText = fmt.Errorf("%w: the secret is no text", token.ErrUnusable)
 
 // pkcs12 is the content type of what backs a Key Vault certificate.
 // https://learn.microsoft.com/azure/key-vault/certificates/about-certificates

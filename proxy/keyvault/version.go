@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"example.com/entra-scim-proxy/proxy/token"
 )
 
 // version is what the vault tells of one version of a secret.
@@ -12,6 +14,10 @@ type version struct {
 	enabled bool
 	// created has whole seconds. The others are zero where there is no bound.
 	created, notBefore, expires time.Time
+}
+
+func (v version) origin() token.Origin {
+	return token.Origin{Version: v.id, Created: v.created, Expires: v.expires}
 }
 
 func (v version) begun(now time.Time) bool { return !now.Before(v.notBefore) }

@@ -15,14 +15,17 @@ import (
 // [Cache]: the source could not be read, or not in time.
 var ErrUnavailable = errors.New("secret unavailable")
 
-// Two categories of what a [Source] fails with. Any other failure is for
-// somebody to mend, while the last good value serves.
+// Categories of what a [Source] fails with. Any other failure is for somebody to
+// mend, while the last good value serves.
 var (
 	// ErrWithdrawn means that the source was read, and has no value that counts
 	// any more: the last good one does not either.
 	ErrWithdrawn = errors.New("no value counts")
 	// ErrAway means that the source did not answer, or not for now.
 	ErrAway = errors.New("the source is away")
+	// ErrUnusable means that the source was read, and that its value is not what
+	// it should be. Somebody has to mend it, too.
+	ErrUnusable = errors.New("unusable value")
 )
 
 // Windows are how long a [Cache] uses what it read.

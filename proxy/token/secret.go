@@ -30,8 +30,21 @@ type content struct {
 	value  string
 	digest [sha256.Size]byte
 	id     string // what String returns, of use in each log line
-	// expires is when the value ceases to count; zero: never.
-	expires time.Time
+	origin Origin
+}
+
+// Origin is what a [Source] knows of a value beside the value itself.
+type Origin struct {
+	// Version is the id of the value's version; "" if its source has none.
+	Version string
+	// Created is when the value was put there; zero if nobody knows.
+	Created time.Time
+	// Expires is the time from which on the value does not count; zero means it
+	// always does.
+	Expires time.Time
+	// Unlisted tells that the versions of the secret may not be listed, so that
+	// this one alone counts.
+	Unlisted bool
 }
 
 // NewSecret wraps a value.
@@ -41,25 +54,29 @@ func NewSecret(value string) Secret {
 	return Secret{&hidden}
 }
 
-// WithExpiry returns the same secret with the time from which on it does not
-// count; zero means it always does. The zero Secret stays as it is.
-func (s Secret) WithExpiry(at time.Time) Secret {
+// WithOrigin returns the same secret with another origin. The zero Secret stays
+// as it is.
+func (s Secret) WithOrigin(origin Origin) Secret {
 	if s.content == nil {
 		return s
 	}
-	dated := **s.content
-	dated.expires = at
-	hidden := &dated
+	known := **s.content
+	known.origin = origin
+	hidden := &known
 	return Secret{&hidden}
 }
 
-// Expires returns when the secret ceases to count; zero if it does not.
-func (s Secret) Expires() time.Time {
+// Origin returns what is known of where the secret is from. It is for the
+// operator: no way of formatting or encoding the secret shows it.
+func (s Secret) Origin() Origin {
 	if s.content == nil {
-		return time.Time{}
+		return Origin{}
 	}
-	return (*s.content).expires
+	return (*s.content).origin
 }
+
+// Expires returns when the secret ceases to count; zero if it does not.
+func (s Secret) Expires() time.Time { return s.Origin().Expires }
 
 // Expired reports whether the secret has ceased to count.
 func (s Secret) Expired() bool { return s.expired(time.Now()) }

@@ -24,14 +24,14 @@ import (
 
 const canary = "canary-5up3r-s3cr3t"
 
-// A Secret in an unexported field is out of reach of its own Format method, so
+// Nor where it is from. A Secret in an unexported field is out of reach of its own Format method, so
 // only the pointer inside protects it.
 func TestNothingPrintsASecret(t *testing.T) {
 	reference, err := token.ParseReference("plain:" + canary)
 	if err != nil {
 		t.Fatal(err)
 	}
-	secret := token.NewSecret(canary)
+	secret := token.NewSecret(canary).WithOrigin(token.Origin{Version: canary})
 	type hidden struct {
 		secret      token.Secret
 		credentials token.Credentials
@@ -105,7 +105,7 @@ func TestEqual(t *testing.T) {
 		one, other token.Secret
 		want       bool
 	}{
-		"the same": {a, a, true}, "the same value": {a, token.NewSecret("a").WithExpiry(time.Now()), true},
+		"the same": {a, a, true}, "the same value": {a, token.NewSecret("a").WithOrigin(token.Origin{Version: "1", Created: time.Now(), Expires: time.Now()}), true},
 		"another value": {a, token.NewSecret("b"), false}, "none": {a, zero, false}, "none to a value": {zero, a, false},
 		"none twice": {zero, zero, false},
 	} {
@@ -124,10 +124,21 @@ func TestCredentialsShowAllIdentities(t *testing.T) {
 	}
 }
 
+func TestOriginIsKept(t *testing.T) {
+	origin := token.Origin{Version: "1", Created: time.Now(), Expires: time.Now().Add(time.Hour), Unlisted: true}
+	plain := token.NewSecret("a")
+	if dated := plain.WithOrigin(origin); dated.Origin() != origin || dated.Expires() != origin.Expires || dated.Reveal() != "a" || dated.String() != plain.String() {
+		t.Errorf("%v from %+v", dated, dated.Origin())
+	}
+	if plain.Origin() != (token.Origin{}) {
+		t.Errorf("the secret it was made of changed: %+v", plain.Origin())
+	}
+}
+
 // The time between two reads of the secret must not be a time of grace.
 func TestExpiredCandidatesMatchNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		candidates := token.Credentials{token.NewSecret("new").WithExpiry(time.Now().Add(time.Minute)), token.NewSecret("previous")}
+		candidates := token.Credentials{token.NewSecret("new").WithOrigin(token.Origin{Expires: time.Now().Add(time.Minute)}), token.NewSecret("previous")}
 		time.Sleep(time.Minute - time.Nanosecond)
 		if match, ok := candidates.Match("new"); !ok || match.Expired() {
 			t.Error("a token does not match before it expires")
@@ -140,7 +151,7 @@ func TestExpiredCandidatesMatchNothing(t *testing.T) {
 			t.Error("a token without an end does not match")
 		}
 	})
-	if s := (token.Secret{}).WithExpiry(time.Now()); !s.Expires().IsZero() || s.Expired() || s.String() != "none" {
+	if s := (token.Secret{}).WithOrigin(token.Origin{Expires: time.Now()}); !s.Expires().IsZero() || s.Expired() || s.String() != "none" {
 		t.Errorf("the zero Secret expires: %v", s)
 	}
 }
@@ -163,8 +174,8 @@ func TestReadCredentialsWantsACurrentValue(t *testing.T) {
 		for _, value := range values {
 			got = append(got, value.Reveal())
 		}
-		if strings.Join(got, " ") != test.want || (err == nil) != (test.want != "") {
-			t.Errorf("%s: %q, %v; want %q", name, got, err, test.want)
+		if strings.Join(got, " ") != test.want || errors.Is(err, token.ErrUnusable) != (test.want == "") {
+			t.Errorf("%s: %q, %v; want %q, or else ErrUnusable", name, got, err, test.want)
 		}
 	}
 }
@@ -303,6 +314,33 @@ func TestFileWaitsForAPipeUntilTheDeadline(t *testing.T) {
 	}
 }
 
+func TestFileTellsWhenItWasWritten(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(path, []byte("value"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	written := time.Now().Add(-12 * 24 * time.Hour).Truncate(time.Second)
+	if err := os.Chtimes(path, time.Now(), written); err != nil {
+		t.Fatal(err)
+	}
+	values, err := token.ReadCredentials(token.File(path))(t.Context())
+	if got := values.Current().Origin(); err != nil || !got.Created.Equal(written) || got.Version != "" || !got.Expires.IsZero() {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// When somebody made a pipe says nothing of what comes out of it.
+func TestPipeDoesNotTellWhenItWasWritten(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Skip("no named pipes here:", err)
+	}
+	values, err := token.File(path).Read(t.Context())
+	if got := values.Current().Origin(); err != nil || got != (token.Origin{}) {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 func TestFileOfTheLargestSize(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "bundle")
 	if err := os.WriteFile(path, bytes.Repeat([]byte("x"), 1<<20), 0o600); err != nil {
@@ -328,8 +366,8 @@ func TestFileErrorsDoNotHoldThePath(t *testing.T) {
 
 // dated are two candidates as Key Vault yields them, with an end.
 func dated() token.Credentials {
-	end := time.Now().Add(time.Hour)
-	return token.Credentials{token.NewSecret(strings.Repeat("a", 64)).WithExpiry(end), token.NewSecret(strings.Repeat("b", 64)).WithExpiry(end)}
+	origin := token.Origin{Version: "1", Created: time.Now(), Expires: time.Now().Add(time.Hour)}
+	return token.Credentials{token.NewSecret(strings.Repeat("a", 64)).WithOrigin(origin), token.NewSecret(strings.Repeat("b", 64)).WithOrigin(origin)}
 }
 
 func TestMatchAllocatesNothing(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Source reads the values of one secret from where they are kept.
@@ -69,7 +70,17 @@ func (f File) Read(ctx context.Context) (Credentials, error) {
 	if trimmed, ok := strings.CutSuffix(value, "\n"); ok {
 		value = strings.TrimSuffix(trimmed, "\r")
 	}
-	return Credentials{NewSecret(value)}, nil
+	return Credentials{NewSecret(value).WithOrigin(Origin{Created: modified(file)})}, nil
+}
+
+// modified returns when a file was last written; zero if that cannot be told, as
+// of a pipe.
+func modified(file *os.File) time.Time {
+	info, err := file.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return time.Time{}
+	}
+	return info.ModTime()
 }
 
 // withoutPath drops the path from a file error: it can be an internal name.
@@ -81,7 +92,7 @@ func withoutPath(err error) error {
 }
 
 // ReadCredentials returns a loader for a [Cache] that reads the source. A
-// current value that cannot be a bearer token is an error; so is none. One
+// current value that cannot be a bearer token is [ErrUnusable]; so is none. One
 // beside it that cannot be one never worked, and is left out.
 func ReadCredentials(source Source) func(context.Context) (Credentials, error) {
 	return read(source, Secret.Validate)
@@ -99,7 +110,7 @@ func read(source Source, validate func(Secret) error) func(context.Context) (Cre
 			return nil, err
 		}
 		if err := validate(values.Current()); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%w: %w", ErrUnusable, err)
 		}
 		return slices.DeleteFunc(values, func(value Secret) bool { return validate(value) != nil }), nil
 	}

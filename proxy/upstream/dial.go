@@ -28,6 +28,9 @@ type dialer struct {
 // dial connects, but to no forbidden address: which one it is, DNS decides. A
 // name that leads to one is not tried at its other addresses either.
 func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if d.options.Dial != nil {
+		return d.dialGiven(ctx, network, address)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var refused atomic.Pointer[forbiddenError] // two addresses may be tried at once
@@ -48,6 +51,18 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 		return nil, forbidden
 	}
 	return conn, err
+}
+
+// dialGiven connects by [Options].Dial. Its errors become what the system's dialer
+// makes of its own.
+func (d *dialer) dialGiven(ctx context.Context, network, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.limit)
+	defer cancel()
+	conn, err := d.options.Dial(ctx, network, address)
+	if err == nil || isDialing(err) {
+		return conn, err
+	}
+	return nil, &net.OpError{Op: "dial", Net: network, Err: err}
 }
 
 // checkAddress checks an address and port that is about to be connected to.
@@ -165,19 +180,8 @@ func isIdentityRefused(err error) bool {
 // leaving it to the transport, which reports an EOF in the handshake just as
 // one after the request.
 func (d *dialer) handshake(ctx context.Context, network, address string, with terms) (net.Conn, error) {
-	config := &tls.Config{
-		ServerName: d.options.ServerName,
-		MinVersion: tls.VersionTLS12,
-		NextProtos: []string{"h2", "http/1.1"},
-	}
-	if with.roots != nil {
-		config.RootCAs = with.roots.Pool
-	}
 	l := &link{}
-	if !with.identity.isNone() {
-		l.offer.identity = with.identity
-	}
-	config.GetClientCertificate = l.offer.answer
+	config := d.config(l, with)
 
 	var err error
 	if l.Conn, err = d.dial(ctx, network, address); err != nil {
@@ -206,6 +210,23 @@ func (d *dialer) handshake(ctx context.Context, network, address string, with te
 		d.options.Verified(conn.ConnectionState().VerifiedChains[0])
 	}
 	return conn, nil
+}
+
+// config describes the TLS on a connection, and what that is to offer.
+func (d *dialer) config(l *link, with terms) *tls.Config {
+	config := &tls.Config{
+		ServerName: d.options.ServerName,
+		MinVersion: tls.VersionTLS12,
+		NextProtos: []string{"h2", "http/1.1"},
+	}
+	if with.roots != nil {
+		config.RootCAs = with.roots.Pool
+	}
+	if !with.identity.isNone() {
+		l.offer.identity = with.identity
+	}
+	config.GetClientCertificate = l.offer.answer
+	return config
 }
 
 // link is a connection below TLS.

@@ -49,10 +49,13 @@ type Options struct {
 	// Verified gets the chain of each connection that is made, the backend's
 	// own certificate first; nil means nobody wants it. It must not block.
 	Verified func(chain []*x509.Certificate)
-	// Lookup resolves the backend's name, and Dial connects to an address and port;
-	// nil means the system's. Where Dial leads is not looked at: see [Forbidden].
+	// Dial connects to an address and port, the host as in the URL; nil means the
+	// system's dialer and resolver. Where it leads is not looked at: see
+	// [Forbidden].
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Lookup is what [Transport.Lookup] asks for the addresses of a host; nil means
+	// the system's resolver. Calls do not use it.
 	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
-	Dial   func(ctx context.Context, network, address string) (net.Conn, error)
 	// Timeout is the whole call's deadline. One attempt to connect may take at
 	// most half of it, and the handshake as much again. Zero means 20 s.
 	Timeout time.Duration

@@ -43,6 +43,9 @@ type proxySettings = {
   @description('Largest request body, such as 1MiB.')
   MAX_BODY: string?
 
+  @description('true shows addresses, names and certificates to whoever asks for the check with the token of Entra.')
+  CHECK_DETAILS: string?
+
   @description('Least level that is logged: debug, info, warn or error.')
   LOG_LEVEL: string?
 }

@@ -187,6 +187,7 @@ run "all_settings" {
       MULTIVALUED_ATTRIBUTES = "c"
       EXTENSION_SCHEMAS      = "urn:example:Employee"
       MAX_BODY               = "2MiB"
+      CHECK_DETAILS          = "false"
       LOG_LEVEL              = "debug"
     }
   }
@@ -215,6 +216,7 @@ run "all_settings" {
       MULTIVALUED_ATTRIBUTES = "c"
       EXTENSION_SCHEMAS      = "urn:example:Employee"
       MAX_BODY               = "2MiB"
+      CHECK_DETAILS          = "false"
       LOG_LEVEL              = "debug"
     }
     error_message = "The app has other settings: ${join(", ", [for setting in azapi_resource.site.body.properties.siteConfig.appSettings : nonsensitive(setting.name)])}."

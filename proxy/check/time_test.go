@@ -1,0 +1,189 @@
+package check_test
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"log"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"example.com/entra-scim-proxy/lab/backend"
+	"example.com/entra-scim-proxy/lab/pki"
+	"example.com/entra-scim-proxy/proxy/check"
+	"example.com/entra-scim-proxy/proxy/token"
+)
+
+// dead is how long what is dead takes: longer than anybody waits.
+const dead = time.Hour
+
+// delays are how long each part of the way takes to answer.
+type delays struct{ identity, vault, secrets, lookup, dial, handshake, answer time.Duration }
+
+// network is a backend of the lab's that is reached in memory, so that time can
+// stand still.
+type network struct {
+	delays
+	// deaf tells that nobody heeds a context.
+	deaf  bool
+	conns chan net.Conn
+	once  sync.Once
+	done  chan struct{}
+}
+
+// wait waits as long as something takes.
+func (n *network) wait(ctx context.Context, d time.Duration) error {
+	if n.deaf {
+		time.Sleep(d)
+		return nil
+	}
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (n *network) lookupHost(ctx context.Context, _ string) ([]netip.Addr, error) {
+	return []netip.Addr{netip.MustParseAddr("192.0.2.1")}, n.wait(ctx, n.lookup)
+}
+
+func (n *network) connect(ctx context.Context, network, _ string) (net.Conn, error) {
+	if err := n.wait(ctx, n.dial); err != nil {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
+	}
+	here, there := net.Pipe()
+	select {
+	case n.conns <- there:
+		return here, nil
+	case <-n.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (n *network) Accept() (net.Conn, error) {
+	select {
+	case conn := <-n.conns:
+		return conn, nil
+	case <-n.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (n *network) Close() error {
+	n.once.Do(func() { close(n.done) })
+	return nil
+}
+
+func (n *network) Addr() net.Addr { return &net.UnixAddr{Net: "memory"} }
+
+// inMemory is a world without sockets. It is served until close.
+func inMemory(t *testing.T, with delays) (w *world, n *network, finish func()) {
+	t.Helper()
+	n = &network{delays: with, conns: make(chan net.Conn), done: make(chan struct{})}
+	w = &world{trouble: &backend.Trouble{}}
+	var err error
+	if w.authority, err = pki.New("Contoso Private Root"); err != nil {
+		t.Fatal(err)
+	}
+	certificate, err := w.authority.Certificate(pki.Leaf{Names: []string{backendName}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.backend, err = backend.New(backend.Options{Token: backendToken, BasePath: basePath, PublicURL: publicURL + "/scim"}); err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{ErrorLog: log.New(io.Discard, "", 0), Handler: w.trouble.Handler(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if n.wait(r.Context(), n.answer) == nil {
+			w.serve(rw, r)
+		}
+	}))}
+	secured := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		time.Sleep(n.handshake)
+		return &certificate, nil
+	}}
+	go func() { _ = server.Serve(tls.NewListener(n, secured)) }() // ends with finish
+	w.Options = w.options(t, "https://scim.corp.example.com"+basePath)
+	w.Lookup, w.Dial = n.lookupHost, n.connect
+	for i, secret := range w.Secrets {
+		w.Secrets[i].InVault = true
+		w.Secrets[i].Read = func(ctx context.Context) (token.Credentials, error) {
+			if err := n.wait(ctx, n.secrets); err != nil {
+				return nil, err
+			}
+			return secret.Read(ctx)
+		}
+	}
+	w.Vault = &check.Vault{
+		Identity: func(ctx context.Context) (string, error) { return "", n.wait(ctx, n.identity) },
+		Reach:    func(ctx context.Context) error { return n.wait(ctx, n.vault) },
+	}
+	return w, n, func() {
+		_ = server.Close()
+		time.Sleep(2 * dead) // whoever is deaf has to end in the bubble
+	}
+}
+
+// took runs the check and returns how long it took.
+func took(t *testing.T, options check.Options) (check.Report, time.Duration) {
+	t.Helper()
+	started := time.Now()
+	report := check.Run(t.Context(), options, nil)
+	return report, time.Since(started)
+}
+
+func TestNothingWaitsWithoutNeed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _, finish := inMemory(t, delays{})
+		defer finish()
+		if report, d := took(t, w.Options); report.Result != check.Pass || d > 100*time.Millisecond {
+			t.Errorf("%s after %v: %+v", report.Result, d, report)
+		}
+	})
+}
+
+// Each part of the way dead, or as slow as it may be, beside others that are.
+func TestTheCheckEndsInTime(t *testing.T) {
+	draw := rand.New(rand.NewPCG(8, 8))
+	slow := func(limit time.Duration) time.Duration {
+		return []time.Duration{0, limit - time.Millisecond, limit / 2, dead}[draw.IntN(4)]
+	}
+	all := []delays{
+		{}, {identity: dead}, {vault: dead}, {secrets: dead}, {lookup: dead}, {dial: dead}, {handshake: dead}, {answer: dead},
+		{dead, dead, dead, dead, dead, dead, dead},
+		{4*time.Second - 1, 4*time.Second - 1, 5*time.Second - 1, 3*time.Second - 1, 3*time.Second - 1, 3*time.Second - 1, 4*time.Second - 1},
+		{0, 0, 0, 0, 0, 0, 4*time.Second - 1},
+	}
+	for range 40 {
+		all = append(all, delays{
+			slow(4 * time.Second), slow(4 * time.Second), slow(5 * time.Second), slow(3 * time.Second),
+			slow(3 * time.Second), slow(3 * time.Second), slow(4 * time.Second),
+		})
+	}
+	for _, with := range all {
+		for _, deaf := range []bool{false, true} {
+			for _, write := range []bool{false, true} {
+				synctest.Test(t, func(t *testing.T) {
+					w, n, finish := inMemory(t, with)
+					defer finish()
+					n.deaf, w.Write = deaf, write
+					report, d := took(t, w.Options)
+					if d >= check.Limit {
+						t.Errorf("%+v, deaf %v, write %v: it took %v", with, deaf, write, d)
+					}
+					isDead := with.identity == dead || with.vault == dead || with.secrets == dead || with.lookup == dead || with.dial == dead || with.handshake == dead || with.answer == dead
+					if isDead && report.Result != check.Fail {
+						t.Errorf("%+v, deaf %v, write %v: %s", with, deaf, write, report.Result)
+					}
+				})
+			}
+		}
+	}
+}
