@@ -202,5 +202,8 @@ Serving until Ctrl-C. For the portal's form, or to try by hand:
 	if logFile != "" {
 		fmt.Fprintf(w, "  Proxy's log   %s\n", logFile)
 	}
-	fmt.Fprintf(w, "\n  curl -sS -H 'Authorization: Bearer %s' '%s/Users'\n", s.Token(), s.Origin+stand.SCIMPath)
+	fmt.Fprintln(w)
+	for _, path := range []string{"/Users", "/.well-known/check"} {
+		fmt.Fprintf(w, "  curl -sS -H 'Authorization: Bearer %s' '%s%s'\n", s.Token(), s.Origin+stand.SCIMPath, path)
+	}
 }

@@ -134,8 +134,8 @@ func TestServesFromAVaultAfterARotation(t *testing.T) {
 	}
 }
 
-// serves runs the lab without an end, opens the window, tries the curl line that
-// it prints, and interrupts it. It returns what was printed before that line.
+// serves runs the lab without an end, opens the window, tries the curl lines that
+// it prints, and interrupts it. It returns what was printed before those lines.
 func serves(t *testing.T, flags ...string) (output string) {
 	t.Helper()
 	dir := app(t)
@@ -150,18 +150,22 @@ func serves(t *testing.T, flags ...string) (output string) {
 		code <- dispatch(ctx, args, stdio{out: writer, err: &errs})
 		writer.Close()
 	}()
-	var curl, page []string
+	var curls [][]string
+	var page []string
 	for lines := bufio.NewScanner(reader); lines.Scan(); {
 		if found := regexp.MustCompile(`buttons to make some: (http://127\.0\.0\.1:\d+/)$`).FindStringSubmatch(lines.Text()); found != nil {
 			page = found
 		}
-		if curl = regexp.MustCompile(`curl -sS -H 'Authorization: (.*)' '(.*)'`).FindStringSubmatch(lines.Text()); curl != nil {
-			break
+		if curl := regexp.MustCompile(`curl -sS -H 'Authorization: (.*)' '(.*)'`).FindStringSubmatch(lines.Text()); curl != nil {
+			if curls = append(curls, curl); len(curls) == 2 {
+				break
+			}
+			continue
 		}
 		output += lines.Text() + "\n"
 	}
-	if curl == nil || page == nil {
-		t.Fatalf("no curl line, or no window; exit code %d, stderr %s", <-code, errs.String())
+	if len(curls) < 2 || page == nil {
+		t.Fatalf("no curl lines, or no window; exit code %d, stderr %s", <-code, errs.String())
 	}
 	get := func(url, authorization string) {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
@@ -178,7 +182,9 @@ func serves(t *testing.T, flags ...string) (output string) {
 			t.Errorf("%s gives %d", url, response.StatusCode)
 		}
 	}
-	get(curl[2], curl[1])
+	for _, curl := range curls {
+		get(curl[2], curl[1])
+	}
 	get(page[1], "")
 	cancel()
 	if got := <-code; got != 0 || errs.Len() > 0 {
