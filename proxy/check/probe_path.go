@@ -6,8 +6,11 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
+
+	"example.com/entra-scim-proxy/proxy/token"
 )
 
 // parts are what BACKEND_URL's path may lack: what products have between their
@@ -47,18 +50,27 @@ func (c *check) elsewhere(ctx context.Context) (found []string) {
 	return found
 }
 
+// mediaNames are those that are shown: another one is anybody's text.
+var mediaNames = []string{
+	"application/scim+json", "application/json", "application/problem+json", "application/octet-stream",
+	"application/xml", "text/xml", "text/html", "application/xhtml+xml", "text/plain",
+}
+
 // brief describes an answer for details, without its body, which may be about
 // people.
 func (a answer) brief() string {
 	media, _, err := mime.ParseMediaType(a.header.Get("Content-Type"))
-	if err != nil {
+	switch {
+	case err != nil:
 		media = "no Content-Type"
+	case !slices.Contains(mediaNames, media):
+		media = "another Content-Type"
 	}
 	size := fmt.Sprintf("%d bytes", len(a.body))
 	if a.cut {
 		size = "more than 1 MiB"
 	}
-	return fmt.Sprintf("the answer: status %d, %.60s, %s", a.status, media, size)
+	return fmt.Sprintf("the answer: status %d, %s, %s", a.status, media, size)
 }
 
 // leads says where a redirect leads, without the query, which may be about a
@@ -69,22 +81,39 @@ func (c *check) leads(got answer) []string {
 		return nil
 	}
 	to := (&url.URL{Scheme: target.Scheme, Host: target.Host, Path: target.Path}).String()
-	if c.leaks(to) || c.leaks(target.Path) {
+	if c.leaks(to) || c.leaks(target.Host+target.Path) {
 		return nil
 	}
 	return []string{fmt.Sprintf("the redirect leads to %.200s", to)}
 }
 
-// leaks reports whether a text that came from outside holds a secret.
+// leaks reports whether a text that came from outside holds a secret, as it is or
+// as the backend is shown it.
 func (c *check) leaks(text string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	text = strings.ToLower(text)
 	for _, values := range c.values {
 		for _, value := range values {
-			if secret := value.Reveal(); secret != "" && strings.Contains(text, secret) {
-				return true
+			for _, form := range c.forms(value) {
+				if form != "" && strings.Contains(text, strings.ToLower(form)) {
+					return true
+				}
 			}
 		}
 	}
 	return false
+}
+
+// forms are how a secret may come back: its value, and what HTTP Basic makes of
+// it, without the padding.
+func (c *check) forms(value token.Secret) []string {
+	list := []string{value.Reveal()}
+	if c.Present != nil {
+		header := http.Header{}
+		c.Present(header, value)
+		_, shown, _ := strings.Cut(header.Get("Authorization"), " ")
+		list = append(list, strings.TrimRight(shown, "="))
+	}
+	return list
 }
