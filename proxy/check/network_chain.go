@@ -19,6 +19,8 @@ import (
 // chain is what the backend presented, and what it was verified with.
 type chain struct {
 	presented []*x509.Certificate
+	// more is how many were presented beyond those.
+	more int
 	// roots are those of BACKEND_CA; nil if it is not set.
 	roots *upstream.Roots
 	// best is the verified chain that is valid longest: calls fail when none is
@@ -27,7 +29,8 @@ type chain struct {
 }
 
 func newChain(shown upstream.Presented, roots *upstream.Roots) *chain {
-	c := &chain{presented: shown.Chain, roots: roots}
+	presented := shown.Chain[:min(len(shown.Chain), maxJudged)]
+	c := &chain{presented: presented, more: len(shown.Chain) - len(presented), roots: roots}
 	for _, verified := range shown.Verified {
 		if c.best == nil || end(verified).After(end(c.best)) {
 			c.best = verified
@@ -108,15 +111,17 @@ func (c *chain) signer(certificate *x509.Certificate) string {
 }
 
 // maxPresented is how many certificates of a chain are shown, and maxNames how
-// many names of one.
-const maxPresented, maxNames = 8, 10
+// many names of one. maxJudged is how many are looked at: who signed what takes a
+// signature check for each pair of the same name, and a message has room for
+// hundreds of certificates of anybody's.
+const maxPresented, maxNames, maxJudged = 8, 10, 16
 
 // lines describes the certificates in the order in which they were presented, and
 // what is odd about that.
 func (c *chain) lines() (lines []string) {
 	for i, certificate := range c.presented {
 		if i == maxPresented {
-			lines = append(lines, fmt.Sprintf("and %d more certificates", len(c.presented)-i))
+			lines = append(lines, fmt.Sprintf("and %d more certificates", len(c.presented)-i+c.more))
 			break
 		}
 		line := fmt.Sprintf("certificate %d: subject %s, issuer %s, signed by %s", i+1, dn(certificate.Subject), dn(certificate.Issuer), c.signer(certificate))
