@@ -228,7 +228,7 @@ func TestUnknownAuthority(t *testing.T) {
 		"issuer in PKCS #7": {[]*issuer{aia("http://pki.example.com/a.P7C?x=$(y)&z='")}, []*issuer{root}, "does not send", "BACKEND_CA",
 			[]string{`curl -fsS 'http://pki.example.com/a.P7C?x=$(y)&z='\''' | openssl pkcs7 -inform der -print_certs`}, ask},
 		"no address of use":  {[]*issuer{aia("ldap://dc.example.com/CN=x", "http://", "http://a b.example.com/")}, []*issuer{root}, "does not send", "BACKEND_CA", []string{ask}, "curl"},
-		"no address to show": {[]*issuer{aia("http://a.example.com/?\u202e", "http://a.example.com/"+strings.Repeat("a", 500))}, []*issuer{root}, "does not send", "BACKEND_CA", []string{ask}, "curl"},
+		"no address to show": {[]*issuer{aia("http://a.example.com/?\u202e", "http://a.example.com/"+strings.Repeat("a", 500), "http://a.example.com/[1-99999]", "http://a.example.com/?{a,b}")}, []*issuer{root}, "does not send", "BACKEND_CA", []string{ask}, "curl"},
 		"many places":        {[]*issuer{aia("http://a.example.com", "http://b.example.com", "http://c.example.com", "http://d.example.com")}, []*issuer{root}, "", "", []string{"http://c.example"}, "http://d.example"},
 		"no root":            {[]*issuer{leaf, issuing}, []*issuer{other}, `ends in a certificate that "CN=Contoso Root" issued, and BACKEND_CA does not have it`, "put the certificate of the authority", []string{ask}, "openssl s_client"},
 		"root sent": {
@@ -256,6 +256,21 @@ func TestUnknownAuthority(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Anybody may present hundreds of certificates of one name, each of which could
+// have signed each.
+func TestALongChainIsNotJudgedWhole(t *testing.T) {
+	signer := certify(t, "A", nil, nil)
+	chain := []*issuer{certify(t, "A", signer, forServer(nil))}
+	for range 15 {
+		chain = append(chain, certify(t, "A", nil, nil))
+	}
+	w := newWorld(t, backend.Options{})
+	w.present(t, nil, append(chain, signer, signer, signer)...)
+	got := finding(t, runNetwork(t, w.Options), "tls")
+	wantStep(t, got, check.Fail, "tls_unknown_authority", "", "certificate 1: ", "signed by none that is presented or trusted", "and 11 more certificates")
+	wantStep(t, got, check.Fail, "tls_unknown_authority", "", `missing: the certificate of "CN=A"`)
 }
 
 // A certificate that is trusted as an authority may still not be allowed to sign.

@@ -138,9 +138,9 @@ func fetching(text string) string {
 	return fmt.Sprintf("curl -fsS %s | %s", shellQuoted(location.String()), format)
 }
 
-// plainURL is what a URL is made of (RFC 3986 section 2), and short enough to
-// show.
-var plainURL = regexp.MustCompile(`^[!-~]{1,500}$`)
+// plainURL is what a URL is made of (RFC 3986 section 2), short enough to show, and
+// without the brackets and braces of which curl makes many URLs.
+var plainURL = regexp.MustCompile(`^[!-Z^-z|~]{1,500}$`)
 
 // harmlessWord is a word that a shell takes as it is.
 var harmlessWord = regexp.MustCompile(`^[\w.:/%-]+$`)
