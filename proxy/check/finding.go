@@ -41,6 +41,8 @@ type Finding struct {
 	Details []string `json:"details,omitempty"`
 	// Rules are those of NORMALIZE that repair it, with commas between.
 	Rules string `json:"rules,omitempty"`
+	// ForAll is what everybody gets instead; nil means the finding itself.
+	ForAll *Finding `json:"-"`
 }
 
 // Result is a step's finding.
@@ -75,10 +77,13 @@ func (r *Report) add(result Result) {
 }
 
 // Public returns the report without what only those may know who can see the
-// inside: causes and details.
+// inside: causes, details, and that a token can be guessed or is another one, too.
 func (r Report) Public() Report {
 	steps := make([]Result, len(r.Steps))
 	for i, result := range r.Steps {
+		if result.ForAll != nil {
+			result.Finding = *result.ForAll
+		}
 		result.Cause, result.Details = "", nil
 		steps[i] = result
 	}

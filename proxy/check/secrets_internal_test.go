@@ -130,9 +130,16 @@ func TestWhatIsSaidOfAToken(t *testing.T) {
 
 func TestWhatIsWrongIsForWhoSeesTheInside(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		results := readAll(t, Options{Secrets: []Secret{{Setting: Outbound, Source: inFile, Read: reading(token.NewSecret("password"))}}})
-		if got := results["secret BACKEND_TOKEN"]; got.Cause != "it is shorter than 16 characters" || strings.Contains(got.Found+got.Remedy, "short") {
+		read := reading(value("password", week, 3*day))
+		results := readAll(t, Options{Secrets: []Secret{{Setting: Inbound, Source: inFile, Read: read}, {Setting: Outbound, Source: inFile, Read: read}}})
+		got := results["secret BACKEND_TOKEN"]
+		if !strings.HasPrefix(got.Cause, "it is shorter than 16 characters; ENTRA_TOKEN and") || strings.Count(got.Remedy, random) != 1 {
 			t.Errorf("%+v", got)
+		}
+		public := Report{Steps: []Result{got}}.Public().Steps[0]
+		wantFinding(t, "for everybody", public.Finding, Warn, "from a file, 7 days old, expires in 3 days")
+		if public.Cause != "" || public.Details != nil || strings.Contains(public.Remedy, random) {
+			t.Errorf("%+v", public)
 		}
 	})
 }
@@ -279,9 +286,12 @@ func TestOneTokenForBoth(t *testing.T) {
 					t.Errorf("%s: %+v", name, got)
 				}
 			}
-			if judge := results[secretStep(test.judge)]; judge.Status == Skip || judge.Status == Fail {
+			judge := results[secretStep(test.judge)]
+			if judge.Status == Skip || judge.Status == Fail {
 				t.Errorf("%s: %+v", name, judge)
 			}
+			public := Report{Steps: []Result{judge}}.Public().Steps[0]
+			wantFinding(t, name+", for everybody", public.Finding, Pass, "from a file")
 		}
 	})
 }

@@ -98,6 +98,19 @@ func (r *remarks) warn(cause, remedy string) {
 	join(&r.finding.Remedy, remedy)
 }
 
+// confide warns of what makes a token worth trying or guessing: everybody else
+// gets the finding as it was. It comes after other remarks.
+func (r *remarks) confide(cause string) {
+	remedy := random
+	if r.finding.ForAll == nil {
+		before := *r.finding
+		r.finding.ForAll = &before
+	} else {
+		remedy = "" // it is there
+	}
+	r.warn(cause, remedy)
+}
+
 // end says when something ends, and warns if that is soon or was.
 func (r *remarks) end(prefix string, at, now time.Time, remedy string) {
 	if at.IsZero() {
@@ -120,24 +133,23 @@ func (r *remarks) token(setting string, value token.Secret, now time.Time) {
 	case setting == Inbound && length > longest:
 		r.say(fmt.Sprintf("longer than %d characters", longest))
 		r.warn("Entra keeps about 1 KB for all secrets of a job, and says so only when the job is saved", "set one of at most 256 characters")
-	case length < shortest:
-		// Whoever holds Entra's token need not know that it is worth guessing.
-		r.warn(fmt.Sprintf("it is shorter than %d characters", shortest), random)
 	}
 	if value.Origin().Unlisted {
 		r.say("only its current version counts")
 		r.warn("the versions of the secret may not be listed, so that after a rotation the value before is refused at once",
 			"let the app's identity list secrets, as the role Key Vault Secrets User does")
 	}
+	if setting == Outbound && length < shortest {
+		r.confide(fmt.Sprintf("it is shorter than %d characters", shortest))
+	}
 }
 
-// random is what to do about a token that serves badly as one. It does not say
-// why: whoever holds one of two that are the same must not learn it.
+// random is what to do about a token that serves badly as one.
 const random = "set a new random value of at least 32 characters, of its own"
 
 // same says that both tokens are one.
 func (r *remarks) same() {
-	r.warn("ENTRA_TOKEN and BACKEND_TOKEN hold the same value, so that whoever has the one can do without the proxy", random)
+	r.confide("ENTRA_TOKEN and BACKEND_TOKEN hold the same value, so that whoever has the one can do without the proxy")
 }
 
 // roots judges the bundle.
