@@ -144,6 +144,9 @@ func Run(ctx context.Context, options Options, see func(Result)) Report {
 			see(result)
 		}
 	}
+	if ctx.Err() != nil {
+		report.Result = Fail // who ended it does not know
+	}
 	report.Took = time.Since(started)
 	report.Recommended = c.advice.settings()
 	return report

@@ -60,7 +60,8 @@ type Report struct {
 	Started time.Time
 	// Took is how long it took; in JSON "ms", in milliseconds.
 	Took time.Duration
-	// Result is [Fail] if a step failed, and [Pass] otherwise.
+	// Result is [Fail] if a step failed or the run was ended early, and [Pass]
+	// otherwise.
 	Result Status
 	// Steps are the results, in the order of a call's way.
 	Steps []Result

@@ -187,3 +187,13 @@ func TestTheCheckEndsInTime(t *testing.T) {
 		}
 	}
 }
+
+// What was ended before it found anything is no success.
+func TestARunThatIsEndedDoesNotPass(t *testing.T) {
+	w := newWorld(t, backend.Options{})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if report := check.Run(ctx, w.Options, nil); report.Result != check.Fail {
+		t.Errorf("%+v", report)
+	}
+}
