@@ -76,8 +76,11 @@ func (c *chain) place(certificate *x509.Certificate) int {
 const maxName = 200
 
 // dn quotes a distinguished name.
-func dn(name pkix.Name) string {
-	text := []rune(name.String())
+func dn(name pkix.Name) string { return quoted(name.String()) }
+
+// quoted quotes a name, cut short.
+func quoted(name string) string {
+	text := []rune(name)
 	return strconv.Quote(string(text[:min(len(text), maxName)]))
 }
 
@@ -140,7 +143,7 @@ func (c *chain) lines() (lines []string) {
 func hostNames(certificate *x509.Certificate) string {
 	var names []string
 	for _, name := range certificate.DNSNames {
-		names = append(names, fmt.Sprintf("%q", name))
+		names = append(names, quoted(name))
 	}
 	for _, address := range certificate.IPAddresses {
 		names = append(names, address.String())

@@ -258,6 +258,21 @@ func TestUnknownAuthority(t *testing.T) {
 	}
 }
 
+// A certificate's names are whatever its owner likes.
+func TestNamesAreQuotedAndCutShort(t *testing.T) {
+	long := strings.Repeat("x", 300)
+	leaf := certify(t, "a\x1b[31m\u202e"+long, nil, forServer(func(template *x509.Certificate) {
+		template.DNSNames = []string{backendName, "b\x1b]0;" + long}
+	}))
+	w := newWorld(t, backend.Options{})
+	w.present(t, nil, leaf)
+	w.set(check.BackendCA, bundle(leaf))
+	text := strings.Join(finding(t, runNetwork(t, w.Options), "tls").Details[:2], "\n")
+	if strings.ContainsAny(text, "\x1b\u202e") || strings.Contains(text, long[:200]) || !strings.Contains(text, `subject "CN=a\x1b[31m\u202exx`) || !strings.Contains(text, `"b\x1b]0;xx`) {
+		t.Errorf("%q", text)
+	}
+}
+
 // Anybody may present hundreds of certificates of one name, each of which could
 // have signed each.
 func TestALongChainIsNotJudgedWhole(t *testing.T) {
