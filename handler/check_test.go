@@ -1,12 +1,15 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"example.com/entra-scim-proxy/lab/backend"
 	"example.com/entra-scim-proxy/lab/stand"
@@ -74,6 +77,41 @@ func TestCheckColours(t *testing.T) {
 			t.Errorf("%q: %v, %q", test.environment, err, output)
 		}
 	}
+}
+
+// net/http logs what peers send unasked, which is nobody's business.
+func TestCheckShowsNothingUnasked(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() { // ends with the listener
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() { // ends with the connection
+				defer func() { _ = conn.Close() }()
+				for reader := bufio.NewReader(conn); ; {
+					if _, err := http.ReadRequest(reader); err != nil {
+						return
+					}
+					_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+					time.Sleep(10 * time.Millisecond) // or the rest would belong to the answer
+					_, _ = io.WriteString(conn, "canary unasked\r\n")
+				}
+			}()
+		}
+	}()
+	p := launch(t, local("BACKEND_URL", "http://"+listener.Addr().String(), "BACKEND_ALLOW_HTTP", "true"), "check")
+	p.exit(t)
+	text := strings.Join(p.output(), "\n") + p.errors()
+	if !strings.Contains(text, "200") {
+		t.Fatal(text)
+	}
+	absent(t, "the output", text, []string{"canary unasked", "nsolicited"})
 }
 
 // endpoint asks a running proxy for its check.

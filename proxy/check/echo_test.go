@@ -96,3 +96,20 @@ func TestNoCredentialIsEchoed(t *testing.T) {
 		})
 	}
 }
+
+// An answer without end takes neither the memory nor the time of the check.
+func TestAnAnswerWithoutEndIsNotReadWhole(t *testing.T) {
+	w := newWorld(t, backend.Options{})
+	w.trouble.Begin(backend.Instead("without end", http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		for range 8 {
+			_, _ = rw.Write([]byte(strings.Repeat(" ", 1<<20)))
+		}
+		<-r.Context().Done()
+	})), backend.When{})
+	report := w.run(t)
+	for _, name := range []string{"users", "proxy users"} {
+		if got := finding(t, report, name); got.Class != "" || !strings.Contains(got.Found, "more than 1 MiB") {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
