@@ -13,6 +13,7 @@ import (
 
 	"example.com/entra-scim-proxy/lab/backend"
 	"example.com/entra-scim-proxy/lab/stand"
+	"example.com/entra-scim-proxy/proxy/check"
 )
 
 func TestCheckArguments(t *testing.T) {
@@ -184,6 +185,15 @@ func TestCheckEndpoint(t *testing.T) {
 				t.Errorf("the log is not about the three calls: %s", calls)
 			}
 		})
+	}
+}
+
+// The server waits for a whole check, and for a whole call, whichever is longer.
+func TestServerWaitsForTheCheck(t *testing.T) {
+	for timeout, least := range map[time.Duration]time.Duration{time.Second: check.Limit, time.Minute: time.Minute} {
+		if got := newServer(nil, timeout).WriteTimeout; got <= least {
+			t.Errorf("with BACKEND_TIMEOUT=%v it writes for %v", timeout, got)
+		}
 	}
 }
 
