@@ -231,11 +231,12 @@ func firstByte(body []byte) byte {
 	return 0
 }
 
-// lacks reports whether no GET of the targets is answered with 200 and a JSON
-// object. When the time is over it is not known, and not reported.
+// lacks reports whether GETs of the targets all say that there is nothing there.
+// Who refuses one, or does not answer it in time, does not say so.
 func (c *check) lacks(ctx context.Context, targets ...string) bool {
 	for _, target := range targets {
-		if got, _, ok := c.call(ctx, http.MethodGet, target, nil); ok && got.status == http.StatusOK && firstByte(got.body) == '{' {
+		got, _, ok := c.call(ctx, http.MethodGet, target, nil)
+		if isPage := got.status == http.StatusOK && firstByte(got.body) != '{'; !ok || !isPage && !isAbsent(got.status) {
 			return false
 		}
 	}

@@ -377,3 +377,18 @@ func TestProbesWithoutEntrasToken(t *testing.T) {
 	want{status: check.Fail, found: "404", remedy: "empty ListResponse"}.check(t, report, "users")
 	want{status: check.Skip}.check(t, report, "proxy users")
 }
+
+// What is not listed without a filter may be there all the same.
+func TestBackendThatListsNothingWithoutAFilter(t *testing.T) {
+	for _, status := range []int{http.StatusBadRequest, http.StatusForbidden, http.StatusInternalServerError} {
+		w := newWorld(t, backend.Options{Faults: []backend.Fault{backend.FilterNotFound}})
+		w.trouble.Begin(backend.Refuse(status, "no filter"), backend.When{Match: func(r *http.Request) bool { return r.URL.Query().Has("count") }})
+		report := w.run(t)
+		for _, name := range []string{"users", "groups"} {
+			want{status: check.Fail, found: "404", remedy: turnOn, rules: "filter-not-found"}.check(t, report, name)
+		}
+		if report.Recommended["GROUPS"] != "" {
+			t.Errorf("%d: recommended: %v", status, report.Recommended)
+		}
+	}
+}
