@@ -35,7 +35,10 @@ const unasked = "; Entra does not ask for it"
 // discover reads one of the endpoints.
 func (c *check) discover(ctx context.Context, name string, judge func(message) Finding) Finding {
 	got, bad, ok := c.call(ctx, http.MethodGet, "/"+name, nil)
-	if !ok {
+	switch {
+	case !ok && bad.Status == Skip:
+		return bad
+	case !ok:
 		bad.Status, bad.Found = Warn, bad.Found+unasked
 		return bad
 	}

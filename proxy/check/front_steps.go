@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net/http"
 )
@@ -32,7 +33,7 @@ func (c *check) proxyUsers(ctx context.Context) Finding {
 		stranger <- got.status
 	}()
 	finding := c.throughProxy(ctx, through, usersProbe())
-	if finding.Status == Fail {
+	if finding.Status != Pass {
 		return finding
 	}
 	switch status := <-stranger; status {
@@ -74,7 +75,10 @@ func noProxy(err error) Finding {
 // throughProxy is the finding for a probe through the proxy.
 func (c *check) throughProxy(ctx context.Context, through *front, target string) Finding {
 	got, err := through.ask(ctx, http.MethodGet, target, nil, c.value(Inbound).Current().Reveal())
-	if err != nil && ctx.Err() != nil {
+	switch {
+	case err != nil && errors.Is(ctx.Err(), context.Canceled):
+		return silent(ctx, ctx.Err())
+	case err != nil && ctx.Err() != nil:
 		return tooSlow
 	}
 	if got.cut {

@@ -111,4 +111,24 @@ func TestProbesThatAreEnded(t *testing.T) {
 		report := check.Run(ctx, w.Options, nil)
 		want{status: check.Skip, found: "the check was ended"}.check(t, report, "credential")
 	})
+	synctest.Test(t, func(t *testing.T) {
+		w, _, finish := inMemory(t, delays{})
+		defer finish()
+		w.trouble.Begin(backend.Slow(dead), backend.When{Match: func(r *http.Request) bool { return r.URL.Path == basePath+"/Schemas" }})
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(500*time.Millisecond, cancel)
+		report := check.Run(ctx, w.Options, nil)
+		want{status: check.Skip, found: "the check was ended"}.check(t, report, "Schemas")
+	})
+	synctest.Test(t, func(t *testing.T) {
+		w, _, finish := inMemory(t, delays{answer: time.Second})
+		defer finish()
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(2500*time.Millisecond, cancel)
+		report := check.Run(ctx, w.Options, nil)
+		want{status: check.Pass}.check(t, report, "users")
+		for _, name := range []string{"proxy users", "proxy groups"} {
+			want{status: check.Skip, found: "the check was ended"}.check(t, report, name)
+		}
+	})
 }
