@@ -111,6 +111,29 @@ func (c *check) call(ctx context.Context, method, target string, body []byte) (g
 	return got, Finding{}, true
 }
 
+// get is call for a GET, through the rules that are on if the backend does not
+// answer it otherwise.
+func (c *check) get(ctx context.Context, target string) (got answer, bad Finding, ok bool) {
+	got, bad, ok = c.call(ctx, http.MethodGet, target, nil)
+	if ok && got.isPlain() || c.Rules == 0 {
+		return got, bad, ok
+	}
+	other, err := c.through(ctx, asked{method: http.MethodGet, target: target}, c.Rules)
+	if err != nil || !other.isPlain() {
+		return got, bad, ok
+	}
+	return other, Finding{}, true
+}
+
+// isPlain reports whether an answer to a GET says what there is, or that there is
+// nothing.
+func (a answer) isPlain() bool { return a.status == http.StatusOK || a.isGone() }
+
+// isGone reports whether an answer says that there is no such resource.
+func (a answer) isGone() bool {
+	return a.status == http.StatusNotFound || a.status == http.StatusGone
+}
+
 // withheld is the finding for an answer that the proxy hands on to nobody; ok is
 // false for one that it does.
 func (c *check) withheld(got answer) (bad Finding, ok bool) {

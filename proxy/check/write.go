@@ -1,10 +1,12 @@
 package check
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -34,6 +36,7 @@ type creation struct {
 	kind       string // "user" or "group"
 	collection string
 	unique     string // the attribute that holds the name
+	original   string // the name that it is created with
 
 	mu   sync.Mutex
 	name string
@@ -87,6 +90,7 @@ func (c *check) writeSteps() []step {
 	user, group := &c.written.user, &c.written.group
 	user.kind, user.collection, user.unique, user.name = "user", "/Users", "userName", name+"@example.com"
 	group.kind, group.collection, group.unique, group.name = "group", "/Groups", "displayName", name
+	user.original, group.original = user.name, group.name
 	steps := []step{{name: "create user", needs: []string{"users"}, limit: writeLimit, run: c.createUser}}
 	if !c.StubGroups {
 		steps = append(steps, step{
@@ -163,17 +167,37 @@ func (c *check) create(ctx context.Context, t *creation, body []byte) Finding {
 		if o.bad.Status != "" {
 			return o
 		}
-		if id = decoded(o.body).id(); id == "" {
-			doubtful, o.final = true, true
-			o.bad = Finding{
-				Status: Fail, Found: "answered with success, and without an id",
-				Remedy: "have the backend answer a creation with the resource, as RFC 7644 section 3.3 has it",
-			}
+		switch id = decoded(o.body).id(); {
+		case id == "":
+			o.bad = misanswered("answered with success, and without an id")
+		case !c.isOurs(ctx, t, id, o.body):
+			id, o.bad = "", misanswered("answered with success, and another "+t.kind+" than the one that was sent")
+		default:
+			return o
 		}
+		doubtful, o.final = true, true
 		return o
 	})
 	t.settle(id, doubtful)
 	return finding
+}
+
+// misanswered is the finding for a creation whose answer leaves open what became
+// of it.
+func misanswered(found string) Finding {
+	return Finding{Status: Fail, Found: found, Remedy: "have the backend answer a creation with the resource, as RFC 7644 section 3.3 has it"}
+}
+
+// isOurs reports whether an id is that of what was sent: nothing else may be
+// changed or deleted. The answer to the creation tells, or else the resource.
+func (c *check) isOurs(ctx context.Context, t *creation, id string, created []byte) bool {
+	mark, _, _ := strings.Cut(t.original, "@")
+	named := func(body []byte) bool { return bytes.Contains(bytes.ToLower(body), []byte(mark)) }
+	if named(created) {
+		return true
+	}
+	got, _, ok := c.get(ctx, t.collection+"/"+url.PathEscape(id))
+	return ok && got.status == http.StatusOK && named(got.body)
 }
 
 // newUser is a user as Entra creates one: both schemas, meta and empty roles are

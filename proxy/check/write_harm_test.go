@@ -1,0 +1,84 @@
+package check_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"example.com/entra-scim-proxy/lab/backend"
+	"example.com/entra-scim-proxy/proxy/check"
+)
+
+// serveAs serves a call as another, and returns the answer.
+func serveAs(w *world, r *http.Request, method, path string) *httptest.ResponseRecorder {
+	other := r.Clone(r.Context())
+	other.Method, other.Body, other.ContentLength = method, http.NoBody, 0
+	other.URL.Path = path
+	answer := httptest.NewRecorder()
+	w.backend.ServeHTTP(answer, other)
+	return answer
+}
+
+// A creation that is answered with somebody else's resource, whole or by its id
+// only, gives no right to change or to delete that.
+func TestOnlyWhatWasSentIsChanged(t *testing.T) {
+	for name, shown := range map[string][]string{"whole": {"id", "userName", "displayName", "schemas"}, "id only": {"id"}} {
+		for _, path := range []string{"/Users", "/Groups"} {
+			t.Run(name+path, func(t *testing.T) {
+				w := writing(t, backend.Options{Lenient: true}, "all")
+				staff := httptest.NewRequest(http.MethodPost, basePath+"/Groups", strings.NewReader(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"displayName":"Staff"}`))
+				staff.Header = http.Header{"Authorization": {"Bearer " + backendToken}, "Content-Type": {"application/scim+json"}}
+				w.backend.ServeHTTP(httptest.NewRecorder(), staff)
+				var id string
+				w.trouble.Begin(backend.Instead("another", http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+					var list struct{ Resources []map[string]any }
+					_ = json.Unmarshal(serveAs(w, r, http.MethodGet, basePath+path).Body.Bytes(), &list)
+					answer := map[string]any{}
+					for _, key := range shown {
+						answer[key] = list.Resources[0][key]
+					}
+					id, _ = answer["id"].(string)
+					body, _ := json.Marshal(answer)
+					replying(http.StatusCreated, "Content-Type: application/scim+json", string(body))(rw, r)
+				})), backend.When{Match: isCall(http.MethodPost, path)})
+				report := w.run(t)
+				step := map[string]string{"/Users": "create user", "/Groups": "create group"}[path]
+				if got := finding(t, report, step); id == "" || got.Status != check.Fail || !strings.Contains(got.Found, "than the one that was sent") {
+					t.Errorf("id %q: %+v", id, got)
+				}
+				for _, call := range w.calls {
+					if call.Method != http.MethodGet && strings.HasSuffix(call.URI, "/"+id) {
+						t.Errorf("%s %s", call.Method, call.URI)
+					}
+				}
+				if users, groups := w.backend.Users(), w.backend.Groups(); users != 1 || groups != 1 {
+					t.Errorf("%d users, %d groups", users, groups)
+				}
+			})
+		}
+	}
+}
+
+// An answer with no more than the id is enough: the resource tells whose it is.
+func TestCreationThatIsAnsweredWithTheIDOnly(t *testing.T) {
+	w := writing(t, backend.Options{Lenient: true}, "none")
+	w.trouble.Begin(backend.Instead("id only", http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		answer := httptest.NewRecorder()
+		w.serve(answer, r)
+		var resource struct {
+			ID string `json:"id"`
+		}
+		_ = json.Unmarshal(answer.Body.Bytes(), &resource)
+		body, _ := json.Marshal(resource)
+		replying(http.StatusCreated, "Content-Type: application/scim+json", string(body))(rw, r)
+	})), backend.When{Match: isCall(http.MethodPost, "/")})
+	report := w.run(t)
+	for _, step := range []string{"create user", "create group", "shape Replace", "shape Add member", "delete"} {
+		if got := finding(t, report, step); got.Status != check.Pass {
+			t.Errorf("%s: %+v", step, got)
+		}
+	}
+	nothingLeft(t, w)
+}
