@@ -166,13 +166,9 @@ func (q *quality) findGroup(ctx context.Context, found *sample, first []message)
 	}
 }
 
-// read returns the body of a GET that is not judged, through the rules that are on
-// if the backend does not answer it otherwise.
+// read returns the body of a GET that is not judged.
 func (q *quality) read(ctx context.Context, target string) []byte {
-	got, _, ok := q.call(ctx, http.MethodGet, target, nil)
-	if (!ok || got.status != http.StatusOK) && q.Rules != 0 {
-		got, _ = q.through(ctx, asked{method: http.MethodGet, target: target}, q.Rules) // no answer has no body
-	}
+	got, _, _ := q.get(ctx, target) // no answer has no body
 	return got.body
 }
 

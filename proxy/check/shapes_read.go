@@ -114,7 +114,7 @@ func (c *check) look(ctx context.Context, t *creation) (message, Finding) {
 // otherwise.
 func (c *check) read(ctx context.Context, t *creation) (message, Finding) {
 	t.forget()
-	got, bad, ok := c.call(ctx, http.MethodGet, t.target(), nil)
+	got, bad, ok := c.get(ctx, t.target())
 	if !ok {
 		return nil, bad
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 )
@@ -60,11 +59,20 @@ func (t *creation) left(status Status, found string) Finding {
 
 // delete deletes all that a creation has led to.
 func (c *check) delete(ctx context.Context, t *creation) Finding {
-	ids, complete := c.traces(ctx, t)
 	worst := Finding{Status: Pass}
-	for _, id := range ids {
+	remove := func(id string) {
 		if finding := c.deleteOne(ctx, t, t.collection+"/"+url.PathEscape(id)); worse(worst, finding) > 0 {
 			worst = finding
+		}
+	}
+	id := t.known()
+	if id != "" {
+		remove(id)
+	}
+	others, complete := c.traces(ctx, t)
+	for _, other := range others {
+		if other != id {
+			remove(other)
 		}
 	}
 	if !complete && worst.Status == Pass {
@@ -73,45 +81,55 @@ func (c *check) delete(ctx context.Context, t *creation) Finding {
 	return worst
 }
 
-// traces returns the ids of what the creations have led to; complete tells that
-// there is no doubt about them.
+// traces returns the ids of what the creations may have led to beside what is
+// known; complete tells that there is no doubt about them.
 func (c *check) traces(ctx context.Context, t *creation) (ids []string, complete bool) {
 	t.mu.Lock()
-	id, unsure := t.id, t.unsure
+	known, unsure := t.id != "", t.unsure
 	t.mu.Unlock()
-	if id != "" {
-		ids = append(ids, id)
-	}
-	if !unsure {
-		return ids, true
+	if known && !unsure {
+		return nil, true
 	}
 	// The backend may still be at it; a third of the time is left to delete.
 	end, _ := ctx.Deadline()
-	for stop := time.Now().Add(time.Until(end) * 2 / 3); time.Now().Before(stop); {
-		got, _, ok := c.call(ctx, http.MethodGet, t.named(), nil)
-		if found := t.among(readResources(got.body)); ok && len(found) > 0 {
-			return append(ids, slices.DeleteFunc(found, func(other string) bool { return other == id })...), true
+	ctx, cancel := context.WithTimeout(ctx, time.Until(end)*2/3)
+	defer cancel()
+	for {
+		got, _, ok := c.get(ctx, t.named())
+		ids = t.among(readResources(got.body))
+		switch {
+		case len(ids) > 0, ok && got.isPlain() && known, !unsure:
+			return ids, true // of what was refused nothing should be there
+		case ctx.Err() != nil:
+			return nil, false
 		}
 		select {
 		case <-time.After(searchPause):
 		case <-ctx.Done():
 		}
 	}
-	return ids, false
 }
 
 // deleteOne deletes one resource, and looks whether it is gone.
 func (c *check) deleteOne(ctx context.Context, t *creation, target string) Finding {
-	var bad Finding
-	for range 2 { // to delete twice does no harm
-		o := c.send(ctx, way{direct: true}, http.MethodDelete, target, nil)
-		if bad = o.bad; !o.lost {
+	var o outcome
+	lost := false
+	for _, w := range c.ladder() {
+		for range 2 { // to delete twice does no harm
+			if o = c.send(ctx, w, http.MethodDelete, target, nil); !o.lost {
+				break
+			}
+			lost = true
+		}
+		if o.bad.Status == "" || o.final {
 			break
 		}
 	}
-	got, _, ok := c.call(ctx, http.MethodGet, target, nil)
-	switch gone := got.status == http.StatusNotFound || got.status == http.StatusGone; {
-	case ok && gone:
+	got, _, ok := c.get(ctx, target)
+	switch bad := o.bad; {
+	case ok && got.isGone() && o.isGone() && !lost:
+		return t.left(Warn, "the backend does not show the "+t.kind+" any more, and may keep it disabled")
+	case ok && got.isGone():
 		return Finding{Status: Pass}
 	case bad.Status != "":
 		found := t.left(Fail, "the "+t.kind+" cannot be deleted: "+bad.Found)
@@ -128,7 +146,7 @@ func (c *check) deleteOne(ctx context.Context, t *creation, target string) Findi
 // named is the path of the resources with the creation's name, with the query
 // with which Entra asks for it.
 func (t *creation) named() string {
-	query := equals(t.unique, t.called())
+	query := equals(t.unique, t.original)
 	if t.kind == "group" {
 		query = "excludedAttributes=members&" + query
 	}
@@ -139,7 +157,7 @@ func (t *creation) named() string {
 // backend may not heed the filter.
 func (t *creation) among(list []message) (ids []string) {
 	for _, resource := range list {
-		if resource.id() != "" && strings.EqualFold(resource.text(t.unique), t.called()) {
+		if resource.id() != "" && strings.EqualFold(resource.text(t.unique), t.original) {
 			ids = append(ids, resource.id())
 		}
 	}

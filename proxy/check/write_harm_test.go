@@ -1,7 +1,10 @@
 package check_test
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -81,4 +84,95 @@ func TestCreationThatIsAnsweredWithTheIDOnly(t *testing.T) {
 		}
 	}
 	nothingLeft(t, w)
+}
+
+// A backend that answers nobody without an Accept header, as Entra sends none, is
+// read, and cleaned up, through the rule that repairs it.
+func TestWritingToABackendThatWantsAnAcceptHeader(t *testing.T) {
+	w := writing(t, backend.Options{Lenient: true}, "all")
+	w.trouble.Begin(backend.Refuse(http.StatusNotAcceptable, "nothing is accepted"), backend.When{Match: func(r *http.Request) bool {
+		return r.Header.Get("Accept") == ""
+	}})
+	report := w.run(t)
+	for _, result := range report.Steps {
+		if result.Status == check.Fail {
+			t.Errorf("%+v", result)
+		}
+	}
+	for name, got := range shapes(report) {
+		if !strings.HasPrefix(got, "pass") || !strings.HasSuffix(got, "accept-scim") {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	if got := finding(t, report, "excludedAttributes"); got.Status != check.Pass {
+		t.Errorf("%+v", got)
+	}
+	nothingLeft(t, w)
+}
+
+// A creation may be served though it is refused, and be refused again for that.
+func TestRefusedCreationIsDeleted(t *testing.T) {
+	for _, rules := range []string{"none", "all"} {
+		t.Run(rules, func(t *testing.T) {
+			w := writing(t, backend.Options{Lenient: true}, rules)
+			w.trouble.Begin(backend.Instead("served", http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				w.serve(httptest.NewRecorder(), r)
+				replying(http.StatusBadRequest, "", "")(rw, r)
+			})), backend.When{Match: isCall(http.MethodPost, "/"), Next: 1})
+			if got := finding(t, w.run(t), "delete"); got.Status != check.Pass {
+				t.Errorf("%+v", got)
+			}
+			nothingLeft(t, w)
+		})
+	}
+}
+
+// A creation that seemed to have failed may be served late, when the next has been
+// taken and what that created has another name.
+func TestGroupThatIsCreatedTwiceIsDeleted(t *testing.T) {
+	w := writing(t, backend.Options{Lenient: true}, "all")
+	var first *http.Request
+	w.trouble.Begin(backend.Instead("late", http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		first = r.Clone(context.WithoutCancel(r.Context()))
+		first.Body = io.NopCloser(bytes.NewReader(body))
+		rw.WriteHeader(http.StatusInternalServerError)
+	})), backend.When{Match: isCall(http.MethodPost, "/Groups"), Next: 1})
+	w.trouble.Begin(backend.Instead("served", http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		w.serve(httptest.NewRecorder(), first)
+		w.serve(rw, r)
+	})), backend.When{Match: isCall(http.MethodDelete, "/Groups/"), Next: 1})
+	report := w.run(t)
+	for _, step := range []string{"shape group name", "delete"} {
+		if got := finding(t, report, step); got.Status != check.Pass {
+			t.Errorf("%s: %+v", step, got)
+		}
+	}
+	nothingLeft(t, w)
+}
+
+// Some do not show a user any more that was disabled: that is not deleted.
+func TestDisabledUserThatIsHiddenIsNamed(t *testing.T) {
+	w := writing(t, backend.Options{Lenient: true}, "none")
+	hidden := false
+	w.trouble.Begin(backend.Instead("hides", http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if hidden {
+			replying(http.StatusNotFound, "", "")(rw, r)
+			return
+		}
+		hidden = bytes.Contains(body, []byte(`"False"`))
+		w.serve(rw, r)
+	})), backend.When{Match: func(r *http.Request) bool {
+		return strings.HasPrefix(r.URL.Path, basePath+"/Users/") && (hidden || r.Method == http.MethodPatch)
+	}})
+	report := w.run(t)
+	if got := finding(t, report, "shape active as string"); got.Status != check.Fail || !strings.Contains(got.Remedy, "disabled or not") {
+		t.Errorf("%+v", got)
+	}
+	got := finding(t, report, "delete")
+	if got.Status != check.Warn || len(got.Details) != 1 || !strings.Contains(got.Details[0], throwAwayPrefix) {
+		t.Errorf("%+v", got)
+	}
 }
