@@ -176,3 +176,14 @@ func TestDisabledUserThatIsHiddenIsNamed(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// The rule about Accept is at work on every call, and repairs nothing of what
+// DROP_ATTRIBUTES takes out.
+func TestCreationThatIsTakenWithoutWhatIsDropped(t *testing.T) {
+	w := writing(t, backend.Options{Lenient: true, Unsupported: []string{"title"}}, "all")
+	w.drop = []string{"title"}
+	got := finding(t, w.run(t), "create user")
+	if got.Status != check.Pass || got.Found != "refused with status 400, but for what DROP_ATTRIBUTES takes out" || got.Rules != "" {
+		t.Errorf("%+v", got)
+	}
+}

@@ -149,16 +149,16 @@ func (c *check) climb(ctx context.Context, try func(way) outcome) Finding {
 // of it in the first way, if that is another.
 func (c *check) taken(w way, got answer, first outcome) Finding {
 	found, rules := first.bad.Found, requestRules(got.line.rules)
-	if accept := scim.Set(0).With(scim.AcceptSCIM); rules != accept && first.status != http.StatusNotAcceptable {
+	if accept := scim.Set(0).With(scim.AcceptSCIM); first.status != http.StatusNotAcceptable && (rules != accept || got.line.dropped) {
 		rules &^= accept // it is at work on every call
 	}
 	switch {
 	case w.direct:
 		return Finding{Status: Pass, Found: "taken as it comes"}
+	case got.line.dropped:
+		return Finding{Status: Pass, Found: found + ", but for what DROP_ATTRIBUTES takes out", Rules: rules.String()}
 	case !w.more && rules != 0:
 		return Finding{Status: Pass, Found: found + ", which NORMALIZE repairs", Rules: rules.String()}
-	case got.line.dropped:
-		return Finding{Status: Pass, Found: found + ", but for what DROP_ATTRIBUTES takes out"}
 	case rules == 0:
 		return Finding{Status: Warn, Found: found + " at first, and taken when asked again", Remedy: "run the check again"}
 	}
