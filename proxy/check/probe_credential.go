@@ -32,11 +32,11 @@ func (c *check) credential(ctx context.Context) Finding {
 		return c.refused(ctx, got, values)
 	case got.status == http.StatusForbidden:
 		return c.forbidden(got)
-	case got.status != http.StatusOK:
+	case !isList(got): // such as a login page
 		return Finding{Status: Pass, Found: "not refused; what the answer is worth, the next steps say", Details: []string{got.brief()}}
 	case without == nil:
 		return Finding{Status: Pass, Found: "the backend takes the connection for a credential"}
-	case !isList(got) || !<-without:
+	case !<-without:
 		return Finding{Status: Pass, Found: "the backend takes it"}
 	case c.identity != nil:
 		return Finding{Status: Pass, Found: "the backend asks for no BACKEND_TOKEN: the client certificate is enough"}
