@@ -10,8 +10,10 @@ import (
 	"log"
 	"net/http"
 	"os"
+	"os/signal"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -50,6 +52,11 @@ func runCheck(ctx context.Context, arguments []string, environment map[string]st
 	options := s.checkOptions(found, logger)
 	options.Write = *write
 
+	// Who hangs up, or reads no further as head does, must not end it before it has
+	// cleaned up.
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP)
+	defer stop()
+	signal.Ignore(syscall.SIGPIPE)
 	var see func(check.Result)
 	printer := check.Printer{Out: stdout, Colour: isTerminal(stdout) && environment["NO_COLOR"] == ""}
 	if !*asJSON {

@@ -6,8 +6,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -212,5 +214,50 @@ func TestCheckEndpointOnlyReads(t *testing.T) {
 	}
 	if len(audit) < 10 {
 		t.Errorf("%d calls only", len(audit))
+	}
+}
+
+// Whoever reads no further, or hangs up, must not leave anything behind.
+func TestCheckThatIsCutOffCleansUp(t *testing.T) {
+	for name, cut := range map[string]func(*exec.Cmd, io.Closer){
+		"a pipe to head": func(_ *exec.Cmd, reader io.Closer) { _ = reader.Close() },
+		"a hang-up":      func(command *exec.Cmd, _ io.Closer) { _ = command.Process.Signal(syscall.SIGHUP) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStand(t, "lenient", false, nil)
+			users := s.Backend().Users()
+			created := make(chan struct{})
+			s.Trouble.Begin(backend.Instead("cut off", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				s.Backend().ServeHTTP(w, r)
+				close(created)
+			})), backend.When{Next: 1, Match: func(r *http.Request) bool { return r.Method == http.MethodPost }})
+			command := exec.CommandContext(t.Context(), os.Args[0], "check", "--write")
+			command.Env = []string{"HANDLER_TEST_MAIN=1"}
+			for name, value := range environmentOf(s, nil) {
+				command.Env = append(command.Env, name+"="+value)
+			}
+			reader, writer, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			command.Stdout = writer
+			if err := command.Start(); err != nil {
+				t.Fatal(err)
+			}
+			_ = writer.Close()
+			ended := make(chan error, 1)
+			go func() { ended <- command.Wait() }() // ends with the process
+			select {
+			case <-created:
+			case err := <-ended:
+				t.Fatalf("it ended before: %v", err)
+			}
+			cut(command, reader)
+			<-ended
+			_ = reader.Close()
+			if got := s.Backend().Users(); got != users || s.Backend().Groups() > 1 {
+				t.Errorf("%d users instead of %d, %d groups", got, users, s.Backend().Groups())
+			}
+		})
 	}
 }
