@@ -268,6 +268,8 @@ func TestEndedCheckLeavesNothing(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			w.trouble.Begin(backend.Instead("ended", http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body) // which may be lost otherwise
+				r.Body = io.NopCloser(bytes.NewReader(body))
 				cancel()
 				<-r.Context().Done()
 				w.serve(rw, r)
