@@ -186,17 +186,19 @@ func (c *check) change(ctx context.Context, t *creation, s shape, w way) outcome
 	if o.bad.Status != "" {
 		return o
 	}
-	if now, bad = c.read(ctx, t); bad.Status != "" {
-		o.bad, o.final = bad, true
-		return o
-	}
 	took := 0
-	for i, a := range s.attributes {
-		if alike(a.read(now), wanted[i]) {
-			took++
+	_, bad = c.settled(ctx, t, func(now message) bool {
+		took = 0
+		for i, a := range s.attributes {
+			if alike(a.read(now), wanted[i]) {
+				took++
+			}
 		}
-	}
+		return took == len(wanted) || o.line.dropped
+	})
 	switch {
+	case bad.Status != "":
+		o.bad, o.final = bad, true
 	case took == len(wanted) && t.kind == "group":
 		t.rename(wanted[0])
 	case took == len(wanted), o.line.dropped: // what it was told to leave out

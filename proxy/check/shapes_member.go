@@ -65,7 +65,7 @@ func (c *check) enroll(ctx context.Context, s memberShape, w way, id string) out
 	if !s.adds {
 		// Somebody who is not in the group: who is must stay. What it answers does
 		// not matter, as Entra does not ask for it.
-		nobody, bad := c.patchMembers(ctx, w, s.of(uuid.NewString()))
+		nobody, bad := c.patchMembers(ctx, w, s.of(uuid.NewString()), func(message) bool { return true })
 		if bad.Status == "" && !isMember(nobody.now, id) {
 			bad = Finding{Status: Fail, Found: "removes everybody from the group, whoever is to be removed",
 				Remedy: "have the backend remove only who is named"}
@@ -75,7 +75,7 @@ func (c *check) enroll(ctx context.Context, s memberShape, w way, id string) out
 			return nobody.outcome
 		}
 	}
-	o, bad := c.patchMembers(ctx, w, s.of(id))
+	o, bad := c.patchMembers(ctx, w, s.of(id), func(now message) bool { return isMember(now, id) == s.adds })
 	if bad.Status == "" && isMember(o.now, id) != s.adds {
 		bad = ineffective("answered with success, and changed nothing")
 	}
@@ -92,14 +92,14 @@ type membership struct {
 }
 
 // patchMembers changes the members in one way, and reads them.
-func (c *check) patchMembers(ctx context.Context, w way, change operation) (m membership, bad Finding) {
+func (c *check) patchMembers(ctx context.Context, w way, change operation, should func(message) bool) (m membership, bad Finding) {
 	t := &c.written.group
 	t.forget()
 	m.outcome = c.send(ctx, w, http.MethodPatch, t.target(), newPatch(change))
 	if m.bad.Status != "" {
 		return m, m.bad
 	}
-	if m.now, bad = c.read(ctx, t); bad.Status != "" {
+	if m.now, bad = c.settled(ctx, t, should); bad.Status != "" {
 		m.bad, m.final = bad, true
 	}
 	return m, bad
@@ -119,9 +119,10 @@ func (c *check) bring(ctx context.Context, id string, in bool) *Finding {
 	if in {
 		change = addition(id)
 	}
+	as := func(now message) bool { return isMember(now, id) == in }
 	for _, w := range c.ladder() {
-		m, bad := c.patchMembers(ctx, w, change)
-		if bad.Status == "" && isMember(m.now, id) == in {
+		m, bad := c.patchMembers(ctx, w, change, as)
+		if bad.Status == "" && as(m.now) {
 			return nil
 		}
 		if m.final || ctx.Err() != nil {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // attribute is one that shapes change.
@@ -128,6 +129,32 @@ func (c *check) read(ctx context.Context, t *creation) (message, Finding) {
 	defer t.mu.Unlock()
 	t.now = now
 	return now, Finding{}
+}
+
+// lag is how long to wait for a change to show: some backends answer from a copy,
+// which Entra, who reads much later, does not notice. Who has let us wait in vain
+// some times is not waited for any more.
+const (
+	lag     = 400 * time.Millisecond
+	maxVain = 3
+)
+
+// settled reads the resource until it is as it should be, or has had the time.
+func (c *check) settled(ctx context.Context, t *creation, should func(message) bool) (message, Finding) {
+	for stop := time.Now().Add(lag); ; {
+		now, bad := c.read(ctx, t)
+		if bad.Status != "" || should(now) {
+			return now, bad
+		}
+		if !time.Now().Before(stop) || ctx.Err() != nil || t.vain.Load() >= maxVain {
+			t.vain.Add(1)
+			return now, bad
+		}
+		select {
+		case <-time.After(lag / 8):
+		case <-ctx.Done():
+		}
+	}
 }
 
 // forget notes that the resource may have changed.

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -46,6 +47,7 @@ type creation struct {
 	id           string
 	now          message // as last read; nil if that is not known
 	turn         int
+	vain         atomic.Int32 // waits for a change that did not show
 }
 
 // begin notes that a creation goes out.

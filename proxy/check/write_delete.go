@@ -125,7 +125,7 @@ func (c *check) deleteOne(ctx context.Context, t *creation, target string) Findi
 			break
 		}
 	}
-	got, _, ok := c.get(ctx, target)
+	got, ok := c.vanished(ctx, target)
 	switch bad := o.bad; {
 	case ok && got.isGone() && o.isGone() && !lost:
 		return t.left(Warn, "the backend does not show the "+t.kind+" any more, and may keep it disabled")
@@ -141,6 +141,21 @@ func (c *check) deleteOne(ctx context.Context, t *creation, target string) Findi
 		return t.left(Warn, "the backend disables a user instead of deleting it")
 	}
 	return t.left(Fail, "answered with success, and the "+t.kind+" is still there")
+}
+
+// vanished reads what was deleted until it is gone, or no longer than a change may
+// take to show.
+func (c *check) vanished(ctx context.Context, target string) (got answer, ok bool) {
+	for stop := time.Now().Add(lag); ; {
+		got, _, ok = c.get(ctx, target)
+		if ok && got.isGone() || !time.Now().Before(stop) || ctx.Err() != nil {
+			return got, ok
+		}
+		select {
+		case <-time.After(lag / 8):
+		case <-ctx.Done():
+		}
+	}
 }
 
 // named is the path of the resources with the creation's name, with the query

@@ -8,7 +8,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"example.com/entra-scim-proxy/lab/backend"
 	"example.com/entra-scim-proxy/proxy/check"
@@ -187,3 +190,47 @@ func TestCreationThatIsTakenWithoutWhatIsDropped(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// Some answer from a copy, which shows a change a moment later.
+func TestBackendThatAnswersFromACopy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _, finish := inMemory(t, delays{})
+		defer finish()
+		var err error
+		if w.backend, err = backend.New(backend.Options{Token: backendToken, BasePath: basePath, Lenient: true}); err != nil {
+			t.Fatal(err)
+		}
+		addAda(t, w)
+		w.Write = true
+		copies, until := map[string]string{}, map[string]time.Time{}
+		var mu sync.Mutex
+		w.trouble.Begin(backend.Instead("a copy", http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			mu.Lock()
+			defer mu.Unlock()
+			path, now := r.URL.Path, time.Now()
+			if r.Method != http.MethodGet && !now.Before(until[path]) {
+				copies[path], until[path] = serveAs(w, r, http.MethodGet, path).Body.String(), now.Add(lag)
+			}
+			if r.Method == http.MethodGet && now.Before(until[path]) {
+				replying(http.StatusOK, "Content-Type: application/scim+json", copies[path])(rw, r)
+				return
+			}
+			w.serve(rw, r)
+		})), backend.When{Match: func(r *http.Request) bool {
+			return r.URL.RawQuery == "" && (isCall(r.Method, "/Users/")(r) || isCall(r.Method, "/Groups/")(r))
+		}})
+		report, _ := took(t, w.Options)
+		for name, got := range shapes(report) {
+			if got != "pass" {
+				t.Errorf("%s: %s", name, got)
+			}
+		}
+		if got := finding(t, report, "delete"); got.Status != check.Pass {
+			t.Errorf("%+v", got)
+		}
+		nothingLeft(t, w)
+	})
+}
+
+// lag is what such a copy takes.
+const lag = 300 * time.Millisecond
