@@ -27,6 +27,7 @@ func TestDiscovery(t *testing.T) {
 			want{status: check.Warn, found: "only; the backend says that it has no filters", remedy: "; turn"}},
 		{"odd types", "ServiceProviderConfig", answer(`{"filter":[],"patch":"no"}`), want{status: check.Pass}},
 		{"absent", "ServiceProviderConfig", backend.Refuse(http.StatusNotFound, "no"), want{status: check.Pass, found: "Entra does not ask for it"}},
+		{"not implemented", "ServiceProviderConfig", backend.Refuse(http.StatusNotImplemented, "no"), want{status: check.Pass, found: "Entra does not ask for it"}},
 		{"broken", "ServiceProviderConfig", backend.ErrorPage(http.StatusInternalServerError),
 			want{status: check.Warn, found: "500 instead of 200; Entra does not"}},
 		{"a login page", "Schemas", backend.LoginPage(), want{status: check.Warn, found: "a page for people"}},

@@ -108,9 +108,11 @@ func TestBackendThatServesWhoeverCalls(t *testing.T) {
 }
 
 func TestCredentialOfWhichNothingIsKnown(t *testing.T) {
-	w := newWorld(t, backend.Options{})
-	w.trouble.Begin(backend.Refuse(500, "no"), backend.When{})
-	want{status: check.Pass, found: "not refused", details: "status 500"}.check(t, quiet(t, w), "credential")
+	for details, harm := range map[string]backend.Harm{"status 500": backend.Refuse(500, "no"), "text/html": backend.LoginPage()} {
+		w := newWorld(t, backend.Options{})
+		w.trouble.Begin(harm, backend.When{})
+		want{status: check.Pass, found: "not refused", details: details}.check(t, quiet(t, w), "credential")
+	}
 }
 
 func TestCertificateThatIsEnough(t *testing.T) {
