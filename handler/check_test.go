@@ -253,7 +253,7 @@ func TestCheckThatIsCutOffCleansUp(t *testing.T) {
 				t.Fatalf("it ended before: %v", err)
 			}
 			cut(command, reader)
-			<-ended
+			_ = <-ended // however it ends
 			_ = reader.Close()
 			if got := s.Backend().Users(); got != users || s.Backend().Groups() > 1 {
 				t.Errorf("%d users instead of %d, %d groups", got, users, s.Backend().Groups())

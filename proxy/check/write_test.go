@@ -132,6 +132,9 @@ func TestLostCreationIsDeleted(t *testing.T) {
 			if got := finding(t, report, "delete"); got.Status != check.Pass {
 				t.Errorf("%+v", got)
 			}
+			if sent := slices.DeleteFunc(w.calls, func(c call) bool { return c.Method != http.MethodPost || c.URI != basePath+path }); len(sent) != 1 {
+				t.Errorf("it was sent %d times", len(sent))
+			}
 			nothingLeft(t, w)
 		})
 	}
