@@ -54,6 +54,10 @@ func TestOnlyWhatWasSentIsChanged(t *testing.T) {
 				if got := finding(t, report, step); id == "" || got.Status != check.Fail || !strings.Contains(got.Found, "than the one that was sent") {
 					t.Errorf("id %q: %+v", id, got)
 				}
+				// What became of what was sent is open.
+				if got := finding(t, report, "delete"); got.Status != check.Warn || !strings.Contains(got.Found, "cannot be found") {
+					t.Errorf("%+v", got)
+				}
 				for _, call := range w.calls {
 					if call.Method != http.MethodGet && strings.HasSuffix(call.URI, "/"+id) {
 						t.Errorf("%s %s", call.Method, call.URI)
