@@ -88,7 +88,7 @@ func (c *check) adviceStep(all []step) step {
 			return finding
 		}
 	}
-	return step{name: "recommendation", after: names, run: func(context.Context) Finding { return c.recommend(shapes) }}
+	return step{name: "recommendation", after: names, always: true, run: func(context.Context) Finding { return c.recommend(shapes) }}
 }
 
 // What is said where the shapes of Entra's PATCH were not tried, or not all.

@@ -148,7 +148,7 @@ func (c *check) withheld(got answer) (bad Finding, ok bool) {
 func silent(ctx context.Context, err error) Finding {
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil {
 		return Finding{
-			Status: Fail, Class: "timeout", Found: "the backend did not answer in the time that the check gives it",
+			Status: Fail, Class: classTimeout, Found: "the backend did not answer in the time that the check gives it",
 			Remedy: "find out why the backend is slow; Entra gives up after 60 s, the proxy after BACKEND_TIMEOUT",
 		}
 	}

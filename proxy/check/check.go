@@ -128,7 +128,8 @@ const (
 
 // Run runs all steps, and shows each result to see, in the order of the report,
 // as soon as it is known; see may be nil. It takes less than [Limit], and ends
-// early with ctx; steps that did not have their turn by then are skipped.
+// early with ctx, which is no pass; steps that did not have their turn by then are
+// skipped.
 func Run(ctx context.Context, options Options, see func(Result)) Report {
 	started := time.Now()
 	c := &check{Options: options, values: map[string]token.Credentials{}}
@@ -145,7 +146,7 @@ func Run(ctx context.Context, options Options, see func(Result)) Report {
 		}
 	}
 	if ctx.Err() != nil {
-		report.Result = Fail // who ended it does not know
+		report.Result = Fail // of what was asked for, something was left out
 	}
 	report.Took = time.Since(started)
 	report.Recommended = c.advice.settings()

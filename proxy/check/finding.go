@@ -60,8 +60,8 @@ type Report struct {
 	Started time.Time
 	// Took is how long it took; in JSON "ms", in milliseconds.
 	Took time.Duration
-	// Result is [Fail] if a step failed or the run was ended early, and [Pass]
-	// otherwise.
+	// Result is [Fail] if a step failed, or if the run ended before it came through
+	// the proxy, and [Pass] otherwise.
 	Result Status
 	// Steps are the results, in the order of a call's way.
 	Steps []Result
@@ -72,7 +72,8 @@ type Report struct {
 
 func (r *Report) add(result Result) {
 	r.Steps = append(r.Steps, result)
-	if result.Status == Fail {
+	// That step is skipped for what failed, or for want of time.
+	if result.Status == Fail || result.Step == proxyUsersStep && result.Status == Skip {
 		r.Result = Fail
 	}
 }

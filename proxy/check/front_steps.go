@@ -9,12 +9,15 @@ import (
 	"net/http"
 )
 
+// proxyUsersStep is what all comes down to.
+const proxyUsersStep = "proxy users"
+
 // frontSteps ask the same through the proxy.
 func (c *check) frontSteps() []step {
 	needs := []string{"settings", secretStep(Inbound), "credential"}
 	after := []string{"users", "groups"}
 	return []step{
-		{name: "proxy users", limit: callLimit, run: c.proxyUsers, needs: needs, after: after},
+		{name: proxyUsersStep, limit: callLimit, run: c.proxyUsers, needs: needs, after: after},
 		{name: "proxy groups", limit: callLimit, run: c.proxyGroups, needs: needs, after: after},
 	}
 }
@@ -111,6 +114,6 @@ func (c *check) throughProxy(ctx context.Context, through *front, target string)
 // tooSlow is the finding where the proxy does not answer in time. It may be
 // waiting for another credential, too.
 var tooSlow = Finding{
-	Status: Fail, Class: "timeout", Found: "the proxy did not answer in the time that the check gives it",
+	Status: Fail, Class: classTimeout, Found: "the proxy did not answer in the time that the check gives it",
 	Remedy: "see the steps before; if they pass, find out why the backend is slow, or whether it refuses the credential at times",
 }

@@ -25,6 +25,9 @@ type asked struct {
 	seen map[scim.Set]answer
 }
 
+// noTime ends what is found where the time was over before all ways were tried.
+const noTime = "; there was no time to try what repairs it"
+
 // repaired is the finding for what is wrong with the answer to a call: it passes
 // if the rules that are on repair it. Else it is of the status given, and says
 // which rules would; with none, it gives the remedy.
@@ -35,7 +38,7 @@ func (c *check) repaired(ctx context.Context, call asked, found string, status S
 		if c.Rules != 0 {
 			status = Warn // one of them may repair it
 		}
-		return Finding{Status: status, Found: found + "; there was no time to try what repairs it", Remedy: remedy}
+		return Finding{Status: status, Found: found + noTime, Remedy: remedy}
 	case !ok:
 		return Finding{Status: status, Found: found, Remedy: remedy}
 	case rules&^c.Rules == 0:

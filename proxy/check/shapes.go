@@ -140,7 +140,7 @@ func (c *check) shapeSteps() (steps []step) {
 	for _, s := range steps {
 		names = append(names, s.name)
 	}
-	return append(steps, step{name: "delete", after: names, cleans: true, limit: grace, run: c.cleanUp})
+	return append(steps, step{name: "delete", after: names, always: true, limit: grace, run: c.cleanUp})
 }
 
 // shape sends one shape, and looks whether it took.

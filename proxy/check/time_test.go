@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -188,12 +189,66 @@ func TestTheCheckEndsInTime(t *testing.T) {
 	}
 }
 
-// What was ended before it found anything is no success.
-func TestARunThatIsEndedDoesNotPass(t *testing.T) {
-	w := newWorld(t, backend.Options{})
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if report := check.Run(ctx, w.Options, nil); report.Result != check.Fail {
-		t.Errorf("%+v", report)
+// What a run has no time for is no fault of a backend that is slow, and not dead.
+func TestASlowBackendFailsNothing(t *testing.T) {
+	for _, ms := range []int{100, 250, 300, 350, 400, 600, 1000} {
+		synctest.Test(t, func(t *testing.T) {
+			w, _, finish := inMemory(t, delays{answer: time.Duration(ms) * time.Millisecond})
+			defer finish()
+			w.Write, w.Rules = true, rules(t, "all,missing-target")
+			report := w.run(t)
+			for _, result := range report.Steps {
+				if result.Status == check.Fail {
+					t.Errorf("%d ms: %+v", ms, result)
+				}
+			}
+			if report.Result != check.Pass {
+				t.Errorf("%d ms: %s", ms, report.Result)
+			}
+			want{status: check.Pass, found: "NORMALIZE=all,missing-target, as it is"}.check(t, report, "recommendation")
+			if got := finding(t, report, "recommendation"); (ms > 200) != strings.Contains(got.Found, "not all shapes") {
+				t.Errorf("%d ms: %+v", ms, got)
+			}
+		})
+	}
+}
+
+// Nor is it passed: all that is slow may add up to a run that never comes through
+// the proxy.
+func TestARunThatComesNowhereHasNotPassed(t *testing.T) {
+	for each := 2 * time.Second; each < 3*time.Second; each += 50 * time.Millisecond {
+		synctest.Test(t, func(t *testing.T) {
+			w, _, finish := inMemory(t, delays{identity: 3900 * time.Millisecond, secrets: 3900 * time.Millisecond, answer: each})
+			defer finish()
+			report, _ := took(t, w.Options)
+			if got := finding(t, report, "proxy users"); report.Result != check.Fail || got.Status != check.Skip {
+				t.Errorf("%v: %s, %+v", each, report.Result, got)
+			}
+		})
+	}
+}
+
+func TestARunThatIsEndedFindsNothing(t *testing.T) {
+	for at := 50 * time.Millisecond; at < 6*time.Second; at += 100 * time.Millisecond {
+		synctest.Test(t, func(t *testing.T) {
+			const each = 300 * time.Millisecond
+			w, _, finish := inMemory(t, delays{identity: each, secrets: each, lookup: each, dial: each, handshake: each, answer: each})
+			defer finish()
+			w.Write, w.Rules = true, rules(t, "all,missing-target")
+			ctx, end := context.WithCancel(t.Context())
+			time.AfterFunc(at, end)
+			report := check.Run(ctx, w.Options, nil)
+			if report.Result != check.Fail || report.Took > at+4*time.Second {
+				t.Errorf("%v: %s after %v", at, report.Result, report.Took)
+			}
+			for _, result := range report.Steps {
+				if result.Status == check.Fail {
+					t.Errorf("%v: %+v", at, result)
+				}
+			}
+			if w.backend.Users() > 0 || w.backend.Groups() > 0 {
+				t.Errorf("%v: %d users and %d groups are left", at, w.backend.Users(), w.backend.Groups())
+			}
+		})
 	}
 }

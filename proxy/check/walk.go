@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"runtime/debug"
@@ -22,9 +23,9 @@ type step struct {
 	after []string
 	// limit is how long it may take; zero means it takes no time.
 	limit time.Duration
-	// cleans tells that it has to run though the time of the run is over: it gets
-	// a context that does not end with the run's.
-	cleans bool
+	// always tells that it has its turn though the time of the run is over: it
+	// gets a context that does not end with the run's.
+	always bool
 	run    func(context.Context) Finding
 }
 
@@ -83,7 +84,7 @@ func (c *check) turn(ctx context.Context, s step, needs, after []*walking) Resul
 			return result
 		}
 	}
-	if s.cleans {
+	if s.always {
 		ctx = context.WithoutCancel(ctx)
 	}
 	if ctx.Err() != nil {
@@ -93,8 +94,20 @@ func (c *check) turn(ctx context.Context, s step, needs, after []*walking) Resul
 	started := time.Now()
 	result.Finding = c.bounded(ctx, s)
 	result.Took = time.Since(started)
+	if result.Status == Fail && cut(ctx, result.Class) {
+		result.Finding = Finding{Status: Skip, Found: "the check was over before it had ended"}
+	}
 	return result
 }
+
+// cut reports whether a step failed for the end of the run: somebody ended that, or
+// the steps before took the time.
+func cut(ctx context.Context, class string) bool {
+	return errors.Is(ctx.Err(), context.Canceled) || ctx.Err() != nil && class == classTimeout
+}
+
+// classTimeout is the log's class of what does not answer in time.
+const classTimeout = "timeout"
 
 // bounded runs a step, and leaves it alone if it does not heed its limit.
 func (c *check) bounded(ctx context.Context, s step) Finding {
@@ -121,7 +134,7 @@ func (c *check) bounded(ctx context.Context, s step) Finding {
 // late is the finding for what did not end in time.
 func late(limit time.Duration) Finding {
 	return Finding{
-		Status: Fail, Class: "timeout", Found: fmt.Sprintf("no answer within %v", limit),
+		Status: Fail, Class: classTimeout, Found: fmt.Sprintf("no answer within %v", limit),
 		Remedy: "find out what is slow or silent there",
 	}
 }

@@ -121,7 +121,7 @@ func TestWhatComesTooLateIsSkippedButForTheCleaning(t *testing.T) {
 				return Finding{Status: Fail, Found: "cut"}
 			}},
 			step{name: "behind", after: []string{"slow"}, run: ends(Pass)},
-			step{name: "clean", after: []string{"behind"}, cleans: true, limit: 3 * time.Second, run: func(ctx context.Context) Finding {
+			step{name: "clean", after: []string{"behind"}, always: true, limit: 3 * time.Second, run: func(ctx context.Context) Finding {
 				cleaned = ctx.Err() == nil
 				return Finding{Status: Pass}
 			}},

@@ -142,6 +142,12 @@ func (c *check) climb(ctx context.Context, try func(way) outcome) Finding {
 			break
 		}
 	}
+	if ctx.Err() != nil && !first.final {
+		first.bad.Found += noTime
+		if c.Rules != 0 {
+			first.bad.Status = Warn // one of them may repair it
+		}
+	}
 	return first.bad
 }
 
