@@ -45,6 +45,13 @@ func runCheck(ctx context.Context, arguments []string, environment map[string]st
 		fmt.Fprintf(stderr, "handler check: found argument %q; expected none but --json and --write. Settings are environment variables.\n", flags.Arg(0))
 		return exitCheckUsage
 	}
+	if *write {
+		// What the run creates has to go, whether or not somebody still looks on.
+		signal.Ignore(syscall.SIGPIPE)
+		hangup, stop := signal.NotifyContext(ctx, syscall.SIGHUP)
+		defer stop()
+		ctx = hangup
+	}
 	log.SetOutput(io.Discard) // net/http's, which quotes what peers send
 	logger := newLogger(stderr, zapcore.ErrorLevel)
 	s, found := parseSettings(environment)
@@ -52,11 +59,6 @@ func runCheck(ctx context.Context, arguments []string, environment map[string]st
 	options := s.checkOptions(found, logger)
 	options.Write = *write
 
-	// Who hangs up, or reads no further as head does, must not end it before it has
-	// cleaned up.
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP)
-	defer stop()
-	signal.Ignore(syscall.SIGPIPE)
 	var see func(check.Result)
 	printer := check.Printer{Out: stdout, Colour: isTerminal(stdout) && environment["NO_COLOR"] == ""}
 	if !*asJSON {

@@ -217,46 +217,50 @@ func TestCheckEndpointOnlyReads(t *testing.T) {
 	}
 }
 
-// Whoever reads no further, or hangs up, must not leave anything behind.
-func TestCheckThatIsCutOffCleansUp(t *testing.T) {
-	for name, cut := range map[string]func(*exec.Cmd, io.Closer){
-		"a pipe to head": func(_ *exec.Cmd, reader io.Closer) { _ = reader.Close() },
-		"a hang-up":      func(command *exec.Cmd, _ io.Closer) { _ = command.Process.Signal(syscall.SIGHUP) },
+// Whatever ends a run that writes, it takes back what it has created.
+func TestCheckThatEndsEarlyLeavesNothing(t *testing.T) {
+	leave := func(stdout io.Closer, _ *os.Process) error { return stdout.Close() }
+	send := func(signal os.Signal) func(io.Closer, *os.Process) error {
+		return func(_ io.Closer, p *os.Process) error { return p.Signal(signal) }
+	}
+	for name, end := range map[string]func(io.Closer, *os.Process) error{
+		"reader gone": leave, "SIGINT": send(syscall.SIGINT), "SIGTERM": send(syscall.SIGTERM), "SIGHUP": send(syscall.SIGHUP),
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newStand(t, "lenient", false, nil)
-			users := s.Backend().Users()
-			created := make(chan struct{})
-			s.Trouble.Begin(backend.Instead("cut off", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				s.Backend().ServeHTTP(w, r)
-				close(created)
-			})), backend.When{Next: 1, Match: func(r *http.Request) bool { return r.Method == http.MethodPost }})
+			s := newStand(t, "strict", false, nil)
+			users, groups := s.Backend().Users(), s.Backend().Groups()
+			s.Trouble.Begin(backend.Slow(50*time.Millisecond), backend.When{})
 			command := exec.CommandContext(t.Context(), os.Args[0], "check", "--write")
 			command.Env = []string{"HANDLER_TEST_MAIN=1"}
 			for name, value := range environmentOf(s, nil) {
 				command.Env = append(command.Env, name+"="+value)
 			}
-			reader, writer, err := os.Pipe()
+			stdout, err := command.StdoutPipe()
 			if err != nil {
 				t.Fatal(err)
 			}
-			command.Stdout = writer
 			if err := command.Start(); err != nil {
 				t.Fatal(err)
 			}
-			_ = writer.Close()
-			ended := make(chan error, 1)
-			go func() { ended <- command.Wait() }() // ends with the process
-			select {
-			case <-created:
-			case err := <-ended:
-				t.Fatalf("it ended before: %v", err)
+			lines := bufio.NewScanner(stdout)
+			for lines.Scan() {
+				if strings.Contains(lines.Text(), "create group") {
+					break
+				}
 			}
-			cut(command, reader)
-			_ = <-ended // however it ends
-			_ = reader.Close()
-			if got := s.Backend().Users(); got != users || s.Backend().Groups() > 1 {
-				t.Errorf("%d users instead of %d, %d groups", got, users, s.Backend().Groups())
+			if got := s.Backend().Groups(); got != groups+1 {
+				t.Errorf("%d groups", got)
+			}
+			if err := end(stdout, command.Process); err != nil {
+				t.Error(err)
+			}
+			_, _ = io.Copy(io.Discard, stdout) // to its end, if it is still read
+			_ = command.Wait()                 // its status is below
+			if status := command.ProcessState.ExitCode(); status == -1 || status == 0 && name != "reader gone" {
+				t.Errorf("%v", command.ProcessState)
+			}
+			if s.Backend().Users() != users || s.Backend().Groups() != groups {
+				t.Errorf("%d users and %d groups are left", s.Backend().Users()-users, s.Backend().Groups()-groups)
 			}
 		})
 	}
