@@ -35,6 +35,7 @@ type fronts struct {
 
 	mu   sync.Mutex
 	made map[trial]*front
+	over bool // no more are made: nobody would close them
 }
 
 // get returns the proxy for a trial.
@@ -43,6 +44,9 @@ func (f *fronts) get(of trial) (*front, error) {
 	defer f.mu.Unlock()
 	if have := f.made[of]; have != nil {
 		return have, nil
+	}
+	if f.over {
+		return nil, net.ErrClosed
 	}
 	opened, err := f.open(of)
 	if err != nil {
@@ -117,6 +121,7 @@ func (c *check) close() {
 	}
 	c.fronts.mu.Lock()
 	defer c.fronts.mu.Unlock()
+	c.fronts.over = true
 	for _, f := range c.fronts.made {
 		f.close()
 	}
