@@ -252,3 +252,28 @@ func TestARunThatIsEndedFindsNothing(t *testing.T) {
 		})
 	}
 }
+
+// What there was no time to try may be what the rules that are on repair.
+func TestShapesThatRunOutOfTime(t *testing.T) {
+	silent := backend.Instead("silent", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.ReadAll(r.Body)
+		<-r.Context().Done()
+	}))
+	for _, test := range []struct {
+		rules string
+		patch backend.Harm
+		want  want
+	}{
+		{"none", backend.Slow(2500 * time.Millisecond), want{status: check.Fail, found: "refused with status 400; there was no time"}},
+		{"all", backend.Slow(2500 * time.Millisecond), want{status: check.Warn, found: "refused with status 400; there was no time"}},
+		{"all", silent, want{status: check.Fail, class: "timeout", found: "the backend did not answer in the time that the check gives it"}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w, _, finish := inMemory(t, delays{})
+			defer finish()
+			w.Write, w.Rules = true, rules(t, test.rules)
+			w.trouble.Begin(test.patch, backend.When{Match: func(r *http.Request) bool { return r.Method == http.MethodPatch }})
+			test.want.check(t, w.run(t), "shape active as string")
+		})
+	}
+}
