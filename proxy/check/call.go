@@ -15,8 +15,9 @@ import (
 	"example.com/entra-scim-proxy/proxy/upstream"
 )
 
-// maxAnswer bounds what is read of an answer, in bytes.
-const maxAnswer = 1 << 20
+// maxAnswer bounds what is read of an answer, in bytes. A run holds several at
+// once, as JSON of ten times the size, in an instance that serves Entra beside.
+const maxAnswer = 512 << 10
 
 // contentType is that of Entra's bodies.
 const contentType = "application/scim+json; charset=utf-8"

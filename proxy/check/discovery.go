@@ -49,7 +49,7 @@ func (c *check) discover(ctx context.Context, name string, judge func(message) F
 	case wrong != "":
 		return Finding{Status: Warn, Found: wrong + unasked}
 	case got.cut:
-		return Finding{Status: Warn, Found: "it is larger than 1 MiB, and was not judged" + unasked}
+		return Finding{Status: Warn, Found: "it is larger than 512 KiB, and was not judged" + unasked}
 	}
 	m, _ := readMessage(got.body)
 	return judge(m)

@@ -34,7 +34,7 @@ func TestDiscovery(t *testing.T) {
 		{"no array", "Schemas", answer(`[]`), want{status: check.Warn, found: "not answered with a JSON object"}},
 		{"reset", "Schemas", backend.Reset(), want{status: check.Warn, class: "bad_answer", found: "Entra does not ask for it"}},
 		{"401", "Schemas", backend.Unauthorized(), want{status: check.Warn, class: "credential_refused", found: "Entra does not ask for it"}},
-		{"large", "Schemas", answer(list + `["` + strings.Repeat("x", 1<<20) + `"]}`), want{status: check.Warn, found: "larger than 1 MiB"}},
+		{"large", "Schemas", answer(list + `["` + strings.Repeat("x", 1<<19) + `"]}`), want{status: check.Warn, found: "larger than 512 KiB"}},
 		{"no schema of users", "Schemas", answer(list + `[{"id":"urn:contoso"},1]}`), want{status: check.Warn, found: "schema of users is not"}},
 		{"nothing", "ResourceTypes", answer(`{}`), want{status: check.Warn, found: "no User among them; there is no Group", remedy: "GROUPS=stub"}},
 		{"elsewhere", "ResourceTypes", answer(list + `[{"name":"User","endpoint":"/People"},{"id":"Group","endpoint":"/Teams"}]}`),

@@ -166,7 +166,7 @@ func lookUp(got answer) *complaint {
 		}
 		return &bad
 	case got.cut:
-		return &complaint{found: instead + "more than 1 MiB, where an empty list belongs", remedy: "have the backend honour filters with eq"}
+		return &complaint{found: instead + "more than 512 KiB, where an empty list belongs", remedy: "have the backend honour filters with eq"}
 	case firstByte(got.body) == '<':
 		return &complaint{found: instead + "a page for people (HTML)", remedy: wrongPlace, astray: true}
 	}

@@ -68,7 +68,7 @@ func (a answer) brief() string {
 	}
 	size := fmt.Sprintf("%d bytes", len(a.body))
 	if a.cut {
-		size = "more than 1 MiB"
+		size = "more than 512 KiB"
 	}
 	return fmt.Sprintf("the answer: status %d, %s, %s", a.status, media, size)
 }

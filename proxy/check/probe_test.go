@@ -175,8 +175,8 @@ func TestProbesOfUsers(t *testing.T) {
 			want{status: check.Fail, found: "strangers", remedy: "honour filters"},
 		},
 		"everybody": {
-			backend.Instead("", replying(200, "", listOf(`"Resources":["`+strings.Repeat("x", 1<<20)+`"]`))),
-			want{status: check.Fail, found: "more than 1 MiB", remedy: "honour filters"},
+			backend.Instead("", replying(200, "", listOf(`"Resources":["`+strings.Repeat("x", 1<<19)+`"]`))),
+			want{status: check.Fail, found: "more than 512 KiB", remedy: "honour filters"},
 		},
 		"a total as text": {
 			backend.Instead("", replying(200, "", listOf(`"totalResults":"0","Resources":[]`))),

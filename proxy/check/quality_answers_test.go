@@ -73,9 +73,9 @@ func TestOddAnswers(t *testing.T) {
 		}, "list", check.Warn, "more resources than were asked for"},
 		{"a huge list", func(r *http.Request, _ *int, body *string) {
 			if page(r) {
-				*body = strings.TrimSuffix(*body, "}") + `,"filler":"` + strings.Repeat("x", 1<<20) + `"}`
+				*body = strings.TrimSuffix(*body, "}") + `,"filler":"` + strings.Repeat("x", 1<<19) + `"}`
 			}
-		}, "list", check.Warn, "larger than 1 MiB"},
+		}, "list", check.Warn, "larger than 512 KiB"},
 		{"an id as a number", func(r *http.Request, status *int, body *string) {
 			if byID(r) && *status == http.StatusOK {
 				*body = `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"id":1,"userName":"x","meta":{"location":"https://h/1"}}`
@@ -96,7 +96,7 @@ func TestOddAnswers(t *testing.T) {
 			w := inhabited(t, backend.Options{})
 			altered(w, test.change)
 			got := finding(t, w.run(t), test.step)
-			if got.Status != test.status || !strings.Contains(got.Found, test.found) || got.Remedy == "" && !strings.Contains(got.Found, "MiB") {
+			if got.Status != test.status || !strings.Contains(got.Found, test.found) || got.Remedy == "" && !strings.Contains(got.Found, "KiB") {
 				t.Errorf("%+v", got)
 			}
 		})

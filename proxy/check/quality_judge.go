@@ -40,7 +40,7 @@ func (c *check) judge(ctx context.Context, target string, base trait, traits []t
 		got = repaired
 	}
 	if got.cut {
-		return got, append(findings, Finding{Status: Warn, Found: "an answer is larger than 1 MiB, and was not judged"})
+		return got, append(findings, Finding{Status: Warn, Found: "an answer is larger than 512 KiB, and was not judged"})
 	}
 	for _, trait := range traits {
 		found := trait.wrong(got)
