@@ -128,7 +128,7 @@ const maxURLs = 3
 // another scheme than http, such as ldap.
 func fetching(text string) string {
 	location, err := url.Parse(text)
-	if err != nil || location.Scheme != "http" && location.Scheme != "https" || location.Host == "" || !plainURL.MatchString(text) {
+	if err != nil || location.Scheme != "http" && location.Scheme != "https" || location.Host == "" || len(text) > maxURL || !plainURL.MatchString(text) {
 		return ""
 	}
 	format := "openssl x509 -inform der"
@@ -138,9 +138,12 @@ func fetching(text string) string {
 	return fmt.Sprintf("curl -fsS %s | %s", shellQuoted(location.String()), format)
 }
 
-// plainURL is what a URL is made of (RFC 3986 section 2), short enough to show, and
-// without the brackets and braces of which curl makes many URLs.
-var plainURL = regexp.MustCompile(`^[!-Z^-z|~]{1,500}$`)
+// maxURL is the length of the longest that is shown, in bytes.
+const maxURL = 500
+
+// plainURL is what a URL is made of (RFC 3986 section 2), without the brackets and
+// braces of which curl makes many URLs.
+var plainURL = regexp.MustCompile(`^[!-Z^-z|~]+$`)
 
 // harmlessWord is a word that a shell takes as it is.
 var harmlessWord = regexp.MustCompile(`^[\w.:/%-]+$`)
