@@ -189,6 +189,28 @@ func TestTheCheckEndsInTime(t *testing.T) {
 	}
 }
 
+// A backend that is never silent, and never done.
+func TestTheCheckEndsInTimeThoughAnswersTrickle(t *testing.T) {
+	for _, write := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w, _, finish := inMemory(t, delays{})
+			defer finish()
+			w.trouble.Begin(backend.Instead("trickle", http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				for r.Context().Err() == nil {
+					_, _ = io.WriteString(rw, " ")
+					_ = http.NewResponseController(rw).Flush()
+					time.Sleep(time.Second)
+				}
+			})), backend.When{Match: func(r *http.Request) bool { return r.Method != http.MethodGet || r.URL.Path != basePath+"/Users" }})
+			w.Write = write
+			report, d := took(t, w.Options)
+			if d >= check.Limit || finding(t, report, "groups").Class != "timeout" {
+				t.Errorf("write %v: %+v after %v", write, finding(t, report, "groups"), d)
+			}
+		})
+	}
+}
+
 // What a run has no time for is no fault of a backend that is slow, and not dead.
 func TestASlowBackendFailsNothing(t *testing.T) {
 	for _, ms := range []int{100, 250, 300, 350, 400, 600, 1000} {
