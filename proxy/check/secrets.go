@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -165,7 +166,7 @@ func (s Secret) unread(ctx context.Context, err error) Finding {
 		return unavailable(err, "what is kept in "+s.place()+" is not what it should be", expected[s.Setting])
 	case errors.Is(err, token.ErrWithdrawn):
 		return unavailable(err, "no version of it in "+s.place()+" counts", "set a new version, or enable one that is within its dates")
-	case ctx.Err() != nil:
+	case ctx.Err() != nil, errors.Is(err, os.ErrDeadlineExceeded): // of a pipe, which may be first to notice
 		return unavailable(err, s.place()+" did not answer in time", "find out why what keeps the secret is slow or silent")
 	case errors.Is(err, token.ErrAway):
 		return unavailable(err, s.place()+" does not answer", "try again in a minute; if it stays so, see the health of what keeps the secret")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -189,6 +190,7 @@ func TestSecretsThatCannotBeUsed(t *testing.T) {
 			"refused":           {Secret{Setting: Inbound, Source: inVault, InVault: true, Read: failing(other)}, "it cannot be read from the key vault", "Key Vault Secrets User"},
 			"no file":           {Secret{Setting: Inbound, Source: inFile, Read: failing(other)}, "it cannot be read from a file", "check that it is there"},
 			"silent":            {Secret{Setting: Inbound, Source: inVault, Read: silentUntilTheEnd}, "the key vault did not answer in time", "slow or silent"},
+			"silent pipe":       {Secret{Setting: BackendCA, Source: inFile, Read: failing(fmt.Errorf("read file: %w", os.ErrDeadlineExceeded))}, "a file did not answer in time", "slow or silent"},
 			"silent file":       {Secret{Setting: BackendCA, Source: inFile, Read: silentUntilTheEnd}, "a file did not answer in time", "slow or silent"},
 		} {
 			results := readAll(t, Options{Vault: good(), Secrets: []Secret{test.secret}})
