@@ -150,6 +150,37 @@ func TestNothingWaitsWithoutNeed(t *testing.T) {
 	})
 }
 
+// What can be asked side by side is.
+func TestNothingWaitsInLine(t *testing.T) {
+	const each = 500 * time.Millisecond
+	longer := map[string]time.Duration{
+		"identity": 2 * each, "vault": 2 * each, "settings": 0, "dns": 2 * each, "tcp": 0, "tls": 0, "secret BACKEND_CA": each, "recommendation": 0,
+		"content type": 2 * each, // whether there is an error, then what it is like
+		"list":         3 * each, // the first group has no members
+		"proxy users":  3 * each, // the proxy of these tests reads both tokens anew
+		"proxy groups": 3 * each,
+	}
+	synctest.Test(t, func(t *testing.T) {
+		w, _, finish := inMemory(t, delays{identity: 2 * each, vault: 2 * each, secrets: each, lookup: 2 * each, answer: each})
+		defer finish()
+		populate(t, w.backend)
+		report, d := took(t, w.Options)
+		for _, result := range report.Steps {
+			expected, ok := longer[result.Step]
+			if !ok {
+				expected = each
+			}
+			if result.Status == check.Fail || result.Status == check.Skip || result.Took.Round(each/5) != expected {
+				t.Errorf("%s after %v, want %v: %+v", result.Step, result.Took, expected, result.Finding)
+			}
+		}
+		// The vault, the secrets, credential, users, list, and what needs that.
+		if d.Round(each/5) != (2+1+1+1+3+1)*each {
+			t.Errorf("%v", d)
+		}
+	})
+}
+
 // Each part of the way dead, or as slow as it may be, beside others that are.
 func TestTheCheckEndsInTime(t *testing.T) {
 	draw := rand.New(rand.NewPCG(8, 8))

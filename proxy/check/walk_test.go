@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -148,5 +149,26 @@ func TestAPanicIsAFinding(t *testing.T) {
 	}
 	if logs.Len() != 2 {
 		t.Errorf("%d lines", logs.Len())
+	}
+}
+
+func TestLimits(t *testing.T) {
+	c := &check{Options: Options{
+		Vault: &Vault{}, Write: true, Backend: &url.URL{Scheme: "https", Host: "scim.corp.example.com"},
+		Secrets: []Secret{{Setting: Inbound}, {Setting: Outbound}, {Setting: BackendCert}, {Setting: BackendCA}},
+	}}
+	for _, s := range c.steps() {
+		want := 4 * time.Second
+		switch kind, _, _ := strings.Cut(s.name, " "); kind {
+		case "settings", "recommendation":
+			want = 0
+		case "secret":
+			want = 5 * time.Second
+		case "dns", "tcp", "tls", "delete":
+			want = 3 * time.Second
+		}
+		if s.limit != want {
+			t.Errorf("%s may take %v, want %v", s.name, s.limit, want)
+		}
 	}
 }
