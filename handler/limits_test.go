@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"example.com/entra-scim-proxy/proxy/check"
 )
 
 // pipes is a listener whose connections are in memory, so that the limits can
@@ -86,6 +88,12 @@ func request(t *testing.T, p *pipes, text string) net.Conn {
 }
 
 const anyCall = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+func TestTheCheckHasTimeToAnswer(t *testing.T) {
+	if limit := newServer(nil, time.Second).WriteTimeout; limit < check.Limit+time.Second {
+		t.Errorf("an answer is cut off after %v", limit)
+	}
+}
 
 func TestLimitsOfTheServer(t *testing.T) {
 	for name, test := range map[string]struct {

@@ -166,3 +166,25 @@ func TestCheckThatFailsIsNoAnswer(t *testing.T) {
 		t.Errorf("%v", line)
 	}
 }
+
+func TestCheckEndsWithItsClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ended time.Duration
+		s := newStage(t, func(o *proxy.Options) {
+			o.Check = func(ctx context.Context) ([]byte, error) {
+				started := time.Now()
+				<-ctx.Done()
+				ended = time.Since(started)
+				return []byte(checkReport), nil
+			}
+		})
+		ctx, leave := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, leave)
+		request := httptest.NewRequestWithContext(ctx, "GET", "/.well-known/check", nil)
+		request.Header.Set("Authorization", "Bearer old")
+		s.ServeHTTP(httptest.NewRecorder(), request)
+		if ended != time.Second {
+			t.Errorf("it ended after %v", ended)
+		}
+	})
+}

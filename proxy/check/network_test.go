@@ -213,6 +213,21 @@ func TestNoTLS(t *testing.T) {
 	})
 }
 
+func TestAddressesAreTriedSideBySide(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+			time.Sleep(500 * time.Millisecond)
+			return listening(ctx)
+		}
+		report := runNetwork(t, afar(t, leading(slices.Repeat([]string{"192.0.2.7"}, 8)...), dial))
+		wantStep(t, finding(t, report, "tcp"), check.Pass, "", "connected")
+		if report.Took > time.Second {
+			t.Errorf("it took %v", report.Took)
+		}
+		time.Sleep(time.Second) // whoever still connects has to end in the bubble
+	})
+}
+
 // Whatever is dead, a step ends in its time.
 func TestNetworkInItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -3,6 +3,7 @@ package check_test
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -47,6 +48,13 @@ func TestProbesThatRunOutOfTime(t *testing.T) {
 		w.Rules = rules(t, "active")
 		report := w.run(t)
 		want{status: check.Warn, found: "no time to try what repairs it", remedy: "empty ListResponse"}.check(t, report, "users")
+	})
+	// Time enough to look for it elsewhere, everywhere at once.
+	synctest.Test(t, func(t *testing.T) {
+		w, _, finish := inMemory(t, delays{answer: 900 * time.Millisecond})
+		defer finish()
+		w.Backend = &url.URL{Scheme: "https", Host: w.Backend.Host, Path: "/rest"}
+		want{status: check.Fail, found: "a path below it answers", details: "/rest/scim/v2"}.check(t, w.run(t), "users")
 	})
 	// Some keep calls without a credential waiting.
 	synctest.Test(t, func(t *testing.T) {
