@@ -108,7 +108,7 @@ func TestAnAnswerWithoutEndIsNotReadWhole(t *testing.T) {
 	})), backend.When{})
 	report := w.run(t)
 	for _, name := range []string{"users", "proxy users"} {
-		if got := finding(t, report, name); got.Class != "" || !strings.Contains(got.Found, "more than 1 MiB") {
+		if got := finding(t, report, name); got.Class != "" || !strings.Contains(got.Found, "more than 512 KiB") {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
