@@ -109,6 +109,7 @@ type check struct {
 	sample   sample
 	written  written
 	noGroups atomic.Bool // left by groups: the backend has none
+	all400   atomic.Bool // left by users and groups: 400 is not about the filter
 
 	edge   func() *upstream.Transport
 	opened atomic.Pointer[upstream.Transport] // by edge

@@ -88,6 +88,9 @@ func (c *check) throughProxy(ctx context.Context, through *front, target string)
 		got.line.class, got.line.cause = "", "" // which are about us, who read no further
 	}
 	bad := lookUp(got)
+	if got.status == http.StatusBadRequest && c.all400.Load() {
+		bad = &unfiltered
+	}
 	if err == nil && bad == nil {
 		return Finding{Status: Pass, Found: asEntraWants, Rules: got.line.rules}
 	}

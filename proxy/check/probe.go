@@ -115,6 +115,10 @@ func isAbsent(status int) bool {
 
 // judged is the finding for a probe whose answer is bad, unless rules repair it.
 func (c *check) judged(ctx context.Context, target string, got answer, bad *complaint) Finding {
+	if got.status == http.StatusBadRequest && c.lacks(ctx, "/Users?startIndex=1&count=1", "/ServiceProviderConfig") {
+		bad = &unfiltered
+		c.all400.Store(true)
+	}
 	finding := c.repaired(ctx, asked{method: http.MethodGet, target: target, complaint: lookUpComplaint}, bad.found, Fail, bad.remedy)
 	finding.Details = append(finding.Details, got.brief())
 	if finding.Status == Fail {
@@ -131,6 +135,13 @@ type complaint struct {
 	found, remedy, class string
 	// astray tells that it may be the answer of something else than SCIM.
 	astray bool
+}
+
+// unfiltered is the complaint about a 400 that is not about the filter, such as that
+// to plain HTTP on a port for TLS, to an unknown Host, or where an API key belongs.
+var unfiltered = complaint{
+	found:  instead + "400, and so does what has no filter",
+	remedy: "check scheme, port and path of BACKEND_URL, BACKEND_AUTH, and BACKEND_SERVER_NAME, which the backend gets as Host",
 }
 
 // byStatus are the complaints about an answer that is not 200.

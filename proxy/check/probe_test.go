@@ -132,7 +132,7 @@ func TestProbesOfUsers(t *testing.T) {
 		"a login page":  {backend.LoginPage(), want{status: check.Fail, found: "HTML", remedy: astray, details: "able to deserialize"}},
 		"an error page": {backend.ErrorPage(503), want{status: check.Fail, class: "backend_error", found: "503", remedy: "log of the backend"}},
 		"500":           {backend.Refuse(500, "no"), want{status: check.Fail, class: "backend_error", found: "500", remedy: "log of the backend"}},
-		"400":           {backend.Refuse(400, "no"), want{status: check.Fail, found: "400", remedy: "filters with eq"}},
+		"400":           {backend.Refuse(400, "no"), want{status: check.Fail, found: "so does what has no filter", remedy: "scheme, port and path of BACKEND_URL"}},
 		"402":           {backend.Refuse(402, "no"), want{status: check.Fail, found: "402", remedy: "whether BACKEND_URL leads to its SCIM service"}},
 		"too many":      {backend.TooMany(time.Minute), want{status: check.Fail, found: "429", remedy: "limit"}},
 		"another method": {
@@ -210,6 +210,29 @@ func TestProbesOfUsers(t *testing.T) {
 				if got := finding(t, report, "proxy users"); got.Status != test.users.status || got.Class != test.users.class {
 					t.Errorf("proxy users: %+v", got)
 				}
+			}
+		})
+	}
+}
+
+// A 400 is about the filter only where calls without one are answered: plain HTTP
+// on a port for TLS gets it, too.
+func TestProbesThatGet400(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(*world)
+		remedy string
+	}{
+		"no filters": {func(w *world) {
+			w.trouble.Begin(backend.Refuse(400, "no"), backend.When{Match: func(r *http.Request) bool { return r.URL.Query().Has("filter") }})
+		}, "filters with eq"},
+		"plain HTTP": {func(w *world) { w.Backend.Scheme = "http" }, "check scheme"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, backend.Options{})
+			test.change(w)
+			report := quiet(t, w)
+			for _, step := range []string{"users", "groups", "proxy users", "proxy groups"} {
+				want{status: check.Fail, found: "400", remedy: test.remedy}.check(t, report, step)
 			}
 		})
 	}
