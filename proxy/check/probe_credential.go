@@ -119,7 +119,7 @@ func (c *check) otherWay(asks []string) string {
 
 // ways401 are the remedies for what a backend may ask for, the best first.
 var ways401 = []struct{ scheme, remedy string }{
-	{"Bearer", "set BACKEND_AUTH=bearer, with the token in BACKEND_TOKEN: the backend asks for Bearer"},
+	{bearer, "set BACKEND_AUTH=bearer, with the token in BACKEND_TOKEN: the backend asks for Bearer"},
 	{"Basic", "set BACKEND_AUTH=basic, with BACKEND_USERNAME and the password in BACKEND_TOKEN: the backend asks for Basic"},
 	{"Negotiate", windowsLogon},
 	{"NTLM", windowsLogon},

@@ -103,7 +103,9 @@ func (c *check) readSecret(ctx context.Context, secret Secret, pair pair) Findin
 		err = c.use(secret.Setting, []byte(values.Current().Reveal()))
 	}
 	if err != nil {
-		return secret.unread(ctx, err)
+		finding := secret.unread(ctx, err)
+		finding.Details = []string{secret.line()}
+		return finding
 	}
 	c.keep(secret.Setting, values)
 	now := time.Now()
@@ -116,6 +118,9 @@ func (c *check) readSecret(ctx context.Context, secret Secret, pair pair) Findin
 		found.identity(c.identity, now)
 	default:
 		found.token(secret.Setting, values.Current(), now)
+		if secret.Setting == Inbound || c.Present != nil && c.way() == bearer {
+			found.scheme(values.Current())
+		}
 	}
 	if secret.Setting == pair.judge && c.areSame(ctx, pair) {
 		found.same()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -12,6 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"example.com/entra-scim-proxy/proxy"
 	"example.com/entra-scim-proxy/proxy/token"
 )
 
@@ -141,6 +143,41 @@ func TestWhatIsWrongIsForWhoSeesTheInside(t *testing.T) {
 		wantFinding(t, "for everybody", public.Finding, Warn, "from a file, 7 days old, expires in 3 days")
 		if public.Cause != "" || public.Details != nil || strings.Contains(public.Remedy, random) {
 			t.Errorf("%+v", public)
+		}
+	})
+}
+
+// Where a whole header was copied, the call has the word twice.
+func TestTokensWithTheirScheme(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, test := range []struct {
+			setting, auth, text string
+			want                Status
+		}{
+			{Inbound, "X-Api-Key", "Bearer " + goodText, Warn},
+			{Outbound, "", "bearer " + goodText, Warn},
+			{Outbound, "X-Api-Key", "Bearer " + goodText, Pass},
+			{Inbound, "", "Bearer" + goodText, Pass},
+			{Inbound, "", goodText + " Bearer", Pass},
+		} {
+			scheme := proxy.Scheme{Header: test.auth}
+			results := readAll(t, Options{
+				Present: scheme.Present,
+				Secrets: []Secret{{Setting: test.setting, Source: inFile, Read: reading(token.NewSecret(test.text))}},
+			})
+			if got := results[secretStep(test.setting)]; got.Status != test.want || got.Status == Warn && !strings.Contains(got.Remedy, "without the word Bearer") {
+				t.Errorf("%+v: %+v", test, got)
+			}
+		}
+	})
+}
+
+// A secret that cannot be read is one of a name, for who sees the inside.
+func TestSourceOfAFailedSecret(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		results := readAll(t, Options{Secrets: []Secret{{Setting: Inbound, Source: inFile, Read: failing(errors.New("open file: no such file or directory"))}}})
+		if got := results["secret ENTRA_TOKEN"]; got.Status != Fail || !slices.Equal(got.Details, []string{"source: " + inFile}) {
+			t.Errorf("%+v", got)
 		}
 	})
 }

@@ -52,9 +52,12 @@ func (s Secret) from(value token.Secret, now time.Time) string {
 	return text
 }
 
+// line tells where the secret is kept.
+func (s Secret) line() string { return "source: " + s.Source }
+
 // lines describe the values that count.
 func (s Secret) lines(values token.Credentials, now time.Time) []string {
-	lines := []string{"source: " + s.Source}
+	lines := []string{s.line()}
 	for i, value := range values {
 		origin := value.Origin()
 		var words []string
@@ -141,6 +144,16 @@ func (r *remarks) token(setting string, value token.Secret, now time.Time) {
 	}
 	if setting == Outbound && length < shortest {
 		r.confide(fmt.Sprintf("it is shorter than %d characters", shortest))
+	}
+}
+
+// bearer is the word before a token in a header (RFC 6750 section 2.1).
+const bearer = "Bearer"
+
+// scheme warns of a token that begins with that word.
+func (r *remarks) scheme(value token.Secret) {
+	if word, _, blank := strings.Cut(value.Reveal(), " "); blank && strings.EqualFold(word, bearer) {
+		r.warn("it begins with the word Bearer, which then stands in the header twice", "put the bare token there, without the word Bearer")
 	}
 }
 
