@@ -330,3 +330,19 @@ func TestShapesThatRunOutOfTime(t *testing.T) {
 		})
 	}
 }
+
+// A backend that is slow, but not for Entra, is not found at fault for what the
+// check has no time for.
+func TestSlowBackendPasses(t *testing.T) {
+	for _, answer := range []time.Duration{time.Second, 2 * time.Second, 3 * time.Second, 3500 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			w, _, finish := inMemory(t, delays{answer: answer})
+			defer finish()
+			for _, result := range w.run(t).Steps {
+				if result.Status == check.Fail {
+					t.Errorf("answers after %v: %+v", answer, result)
+				}
+			}
+		})
+	}
+}
