@@ -29,11 +29,22 @@ import (
 // sense.
 const exitCheckUsage = 2
 
+const checkUsage = `handler check says why Test Connection fails, and what to do. It goes the way of
+a call with the settings of its environment, as the proxy would, in less than
+15 s. The exit status is 0 if nothing failed, 1 if something did or it was ended
+early, and 2 for wrong arguments.
+
+`
+
 // runCheck is the command check. It returns 0 if nothing failed, 1 if something
 // did, and 2 for arguments that make no sense.
 func runCheck(ctx context.Context, arguments []string, environment map[string]string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("handler check", flag.ContinueOnError)
 	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		_, _ = fmt.Fprint(flags.Output(), checkUsage) // nowhere else to complain
+		flags.PrintDefaults()
+	}
 	asJSON := flags.Bool("json", false, "print the report as JSON")
 	write := flags.Bool("write", false, "create, change and delete a user and a group at the backend, named entra-scim-proxy-check-…")
 	switch err := flags.Parse(arguments); {

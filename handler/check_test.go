@@ -29,6 +29,7 @@ func TestCheckArguments(t *testing.T) {
 		"check --json users":   {2, `found argument "users"`},
 		"check --help":         {0, "create, change and delete a user and a group at the backend"},
 		"check -h":             {0, "print the report as JSON"},
+		"check -help":          {0, "The exit status is 0 if nothing failed"},
 		"checks":               {64, `handler: found argument "checks"; expected none, or: handler check, handler version`},
 	} {
 		p := launch(t, nil, strings.Fields(arguments)...)
