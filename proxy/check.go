@@ -19,7 +19,7 @@ const checkEvery = 30 * time.Second
 func (p *Proxy) check(x *exchange) (*answer, error) {
 	if x.method != http.MethodGet {
 		x.Header().Set("Allow", http.MethodGet)
-		return nil, errMethod
+		return nil, errCheckMethod
 	}
 	if wait := p.checkWait(time.Now()); wait > 0 {
 		x.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))

@@ -64,6 +64,9 @@ func TestCheckTakesGETOnly(t *testing.T) {
 		if got.StatusCode != 405 || got.Header.Get("Allow") != "GET" || runs.Load() != 0 || len(w.requests()) != 0 {
 			t.Errorf("%s: %d, Allow %q, %d runs, %v", method, got.StatusCode, got.Header.Get("Allow"), runs.Load(), w.requests())
 		}
+		if method != "HEAD" && !strings.Contains(got.body, "The check answers GET, and no other method.") {
+			t.Errorf("%s: %s", method, got.body)
+		}
 	}
 }
 

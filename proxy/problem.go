@@ -38,6 +38,7 @@ var (
 	errBodyIncomplete     = errors.New("body did not arrive")
 	errContentEncoding    = errors.New("body with a content coding, where rules may apply")
 	errGroupMethod        = errors.New("method not known to the group stub")
+	errCheckMethod        = errors.New("method not known to the check")
 	errCheckTooSoon       = errors.New("the check ran a moment ago")
 	errCheck              = errors.New("the check could not tell what it found")
 	errNoGroup            = errors.New("id not made by the group stub")
@@ -77,6 +78,8 @@ var problems = []problem{
 		"if it is Entra: paste the value of the secret that ENTRA_TOKEN refers to as its Secret Token"},
 	{errGroupMethod, "method", http.StatusMethodNotAllowed, "",
 		"The proxy answers for groups in the backend's place, and does not know this method there.", zap.WarnLevel, ""},
+	{errCheckMethod, "method", http.StatusMethodNotAllowed, "",
+		"The check answers GET, and no other method.", zap.WarnLevel, ""},
 	{errCheckTooSoon, "check_too_soon", http.StatusTooManyRequests, "",
 		"The check runs once in 30 s.", zap.WarnLevel, ""},
 	{errCheck, "internal", http.StatusInternalServerError, "",
