@@ -41,17 +41,23 @@ func TestCheckArguments(t *testing.T) {
 
 // Settings that are bad are the finding, whatever they are.
 func TestCheckOfNothing(t *testing.T) {
-	p := launch(t, nil, "check", "--json")
+	p := launch(t, map[string]string{"ENTRA_TOKN": "env:DEMO"}, "check", "--json")
 	status := p.exit(t)
 	var report struct {
 		Result string
-		Steps  []struct{ Step, Status, Class, Cause string }
+		Steps  []struct {
+			Step, Status, Class, Cause string
+			Details                    []string
+		}
 	}
 	if err := json.Unmarshal([]byte(strings.Join(p.output(), "\n")), &report); err != nil {
 		t.Fatal(err)
 	}
 	if status != 1 || report.Result != "fail" || report.Steps[0].Class != "settings" || !strings.Contains(report.Steps[0].Cause, "BACKEND_URL: found nothing") {
 		t.Errorf("status %d, %+v", status, report)
+	}
+	if details := strings.Join(report.Steps[0].Details, "\n"); !strings.Contains(details, "ENTRA_TOKN is set but is not a setting; is ENTRA_TOKEN meant?") {
+		t.Errorf("the misspelt name is not among them: %s", details)
 	}
 	for _, step := range report.Steps[1:] {
 		if step.Status != "skip" {
@@ -196,6 +202,18 @@ func TestServerWaitsForTheCheck(t *testing.T) {
 	for timeout, least := range map[time.Duration]time.Duration{time.Second: check.Limit, time.Minute: time.Minute} {
 		if got := newServer(nil, timeout).WriteTimeout; got <= least {
 			t.Errorf("with BACKEND_TIMEOUT=%v it writes for %v", timeout, got)
+		}
+	}
+}
+
+// The risks of the start are in the report, too; which they are, in its details.
+func TestCheckEndpointTellsOfRisks(t *testing.T) {
+	s := newStand(t, "strict", false, nil)
+	for details, shown := range map[string]bool{"true": true, "false": false} {
+		p := start(t, environmentOf(s, map[string]string{"BACKEND_TIMEOUT": "1s", "CHECK_DETAILS": details}))
+		_, _, body := endpoint(t, p, s.Token())
+		if !strings.Contains(body, `"usable, but risky"`) || strings.Contains(body, "BACKEND_TIMEOUT is under 5s") != shown {
+			t.Errorf("details %s: %s", details, body)
 		}
 	}
 }

@@ -104,6 +104,7 @@ func TestWhatIsNoRiskIsNotWarnedOf(t *testing.T) {
 		"the vault's default":            inTheCloud(t, "SECRET_REFRESH", "30s", "SECRET_STALE", "24h", "BACKEND_TIMEOUT", "55s", "MAX_BODY", "10MiB", "CHECK_DETAILS", ""),
 		"a shortest timeout":             valid("BACKEND_TIMEOUT", "5s"),
 		"HTTP on this machine":           valid("BACKEND_URL", "http://localhost:5501", "BACKEND_ALLOW_HTTP", "true"),
+		"HTTP on this machine, absolute": valid("BACKEND_URL", "http://localhost.:5501", "BACKEND_ALLOW_HTTP", "true"),
 		"HTTP on this machine, IPv4":     valid("BACKEND_URL", "http://127.0.0.2:5501", "BACKEND_ALLOW_HTTP", "true"),
 		"HTTP on this machine, IPv6":     valid("BACKEND_URL", "http://[::1]:5501", "BACKEND_ALLOW_HTTP", "true"),
 		"HTTP allowed and not used":      valid("BACKEND_ALLOW_HTTP", "true"),

@@ -1,6 +1,7 @@
 package check_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -67,5 +68,13 @@ Recommended:
 		if got := "\n" + out.String(); got != test.want {
 			t.Errorf("%s:\n%s\nwant\n%s", name, got, test.want)
 		}
+	}
+}
+
+// Reports from two places can be compared.
+func TestReportHasUniversalTime(t *testing.T) {
+	text, err := json.Marshal(check.Report{Started: time.Date(2026, 1, 2, 1, 30, 0, 0, time.FixedZone("CET", 3600))})
+	if err != nil || !strings.Contains(string(text), `"started":"2026-01-02T00:30:00Z"`) {
+		t.Errorf("%s, %v", text, err)
 	}
 }

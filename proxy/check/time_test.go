@@ -346,3 +346,15 @@ func TestSlowBackendPasses(t *testing.T) {
 		})
 	}
 }
+
+// One that does not answer at all where answers are judged is.
+func TestSilenceWhereAnswersAreJudged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _, finish := inMemory(t, delays{})
+		defer finish()
+		w.trouble.Begin(backend.Slow(dead), backend.When{Match: func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, basePath+"/Users/") }})
+		if got := finding(t, w.run(t), "not found"); got.Status != check.Fail || got.Class != "timeout" {
+			t.Errorf("%+v", got)
+		}
+	})
+}
