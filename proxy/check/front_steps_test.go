@@ -175,3 +175,26 @@ func TestProxyThatRefusesEntra(t *testing.T) {
 	report := quiet(t, w)
 	want{status: check.Fail, class: "unauthorized", found: "the proxy answers 401", remedy: "Secret Token", details: "invalid credentials"}.check(t, report, "proxy users")
 }
+
+// A 400 is about the filter only where calls without one are answered: plain HTTP
+// on a port for TLS gets it, too.
+func TestProbesThatGet400(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(*world)
+		remedy string
+	}{
+		"no filters": {func(w *world) {
+			w.trouble.Begin(backend.Refuse(400, "no"), backend.When{Match: func(r *http.Request) bool { return r.URL.Query().Has("filter") }})
+		}, "filters with eq"},
+		"plain HTTP": {func(w *world) { w.Backend.Scheme = "http" }, "check scheme"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, backend.Options{})
+			test.change(w)
+			report := quiet(t, w)
+			for _, step := range []string{"users", "groups", "proxy users", "proxy groups"} {
+				want{status: check.Fail, found: "400", remedy: test.remedy}.check(t, report, step)
+			}
+		})
+	}
+}
