@@ -115,7 +115,8 @@ func isAbsent(status int) bool {
 
 // judged is the finding for a probe whose answer is bad, unless rules repair it.
 func (c *check) judged(ctx context.Context, target string, got answer, bad *complaint) Finding {
-	if got.status == http.StatusBadRequest && c.lacks(ctx, "/Users?startIndex=1&count=1", "/ServiceProviderConfig") {
+	if isBad := func(got answer) bool { return got.status == http.StatusBadRequest }; isBad(got) &&
+		c.all(ctx, []string{"/Users?startIndex=1&count=1", "/ServiceProviderConfig"}, isBad) {
 		bad = &unfiltered
 		c.all400.Store(true)
 	}
@@ -245,9 +246,16 @@ func firstByte(body []byte) byte {
 // lacks reports whether GETs of the targets all say that there is nothing there.
 // Who refuses one, or does not answer it in time, does not say so.
 func (c *check) lacks(ctx context.Context, targets ...string) bool {
+	return c.all(ctx, targets, func(got answer) bool {
+		return isAbsent(got.status) || got.status == http.StatusOK && firstByte(got.body) != '{'
+	})
+}
+
+// all reports whether GETs of the targets are all answered so. If the time is over
+// before, that is not known, and not reported.
+func (c *check) all(ctx context.Context, targets []string, so func(answer) bool) bool {
 	for _, target := range targets {
-		got, _, ok := c.call(ctx, http.MethodGet, target, nil)
-		if isPage := got.status == http.StatusOK && firstByte(got.body) != '{'; !ok || !isPage && !isAbsent(got.status) {
+		if got, _, ok := c.call(ctx, http.MethodGet, target, nil); !ok || !so(got) {
 			return false
 		}
 	}
