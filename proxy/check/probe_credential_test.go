@@ -131,7 +131,7 @@ func TestCredentialIsNeverGuessed(t *testing.T) {
 	w := newWorld(t, backend.Options{})
 	quiet(t, w)
 	without := 0
-	for _, call := range w.calls {
+	for _, call := range w.seen() {
 		switch call.Header.Get("Authorization") {
 		case "Bearer " + backendToken:
 		case "":

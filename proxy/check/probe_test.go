@@ -73,7 +73,7 @@ func (want want) check(t *testing.T, report check.Report, name string) {
 func quiet(t *testing.T, w *world) check.Report {
 	t.Helper()
 	report := w.run(t)
-	for _, call := range w.calls {
+	for _, call := range w.seen() {
 		if call.Method != http.MethodGet {
 			t.Errorf("%s %s in a check that only reads", call.Method, call.URI)
 		}

@@ -197,7 +197,7 @@ func TestNothingToLookAt(t *testing.T) {
 		if got := finding(t, report, "ResourceTypes"); got.Status != check.Pass {
 			t.Errorf("%+v", got)
 		}
-		for _, call := range w.calls {
+		for _, call := range w.seen() {
 			if strings.Contains(call.URI, "/Groups") {
 				t.Errorf("%s %s", call.Method, call.URI)
 			}

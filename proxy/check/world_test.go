@@ -81,6 +81,13 @@ func newWorld(t *testing.T, options backend.Options) *world {
 	return w
 }
 
+// seen are the calls so far. One that nobody waits for may still be under way.
+func (w *world) seen() []call {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.calls)
+}
+
 func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	r.Body = io.NopCloser(strings.NewReader(string(body)))

@@ -58,7 +58,7 @@ func TestOnlyWhatWasSentIsChanged(t *testing.T) {
 				if got := finding(t, report, "delete"); got.Status != check.Warn || !strings.Contains(got.Found, "cannot be found") {
 					t.Errorf("%+v", got)
 				}
-				for _, call := range w.calls {
+				for _, call := range w.seen() {
 					if call.Method != http.MethodGet && strings.HasSuffix(call.URI, "/"+id) {
 						t.Errorf("%s %s", call.Method, call.URI)
 					}
