@@ -109,7 +109,8 @@ type check struct {
 	sample   sample
 	written  written
 	noGroups atomic.Bool // left by groups: the backend has none
-	all400   atomic.Bool // left by users and groups: 400 is not about the filter
+	// left by users and groups: the backend itself does not answer as Entra expects
+	usersFailed, groupsFailed atomic.Bool
 
 	edge   func() *upstream.Transport
 	opened atomic.Pointer[upstream.Transport] // by edge

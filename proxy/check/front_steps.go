@@ -37,7 +37,7 @@ func (c *check) proxyUsers(ctx context.Context) Finding {
 	}()
 	finding := c.throughProxy(ctx, through, usersProbe())
 	if finding.Status != Pass {
-		return finding
+		return finding.asBefore("users", c.usersFailed.Load())
 	}
 	switch status := <-stranger; status {
 	case http.StatusUnauthorized:
@@ -64,7 +64,16 @@ func (c *check) proxyGroups(ctx context.Context) Finding {
 	if finding.Status == Pass && c.StubGroups {
 		finding.Found += "; the proxy answers for groups (GROUPS=stub)"
 	}
-	return finding
+	return finding.asBefore("groups", c.groupsFailed.Load())
+}
+
+// asBefore points to the step that failed for what the backend answers, and knows
+// better what to do.
+func (f Finding) asBefore(step string, failed bool) Finding {
+	if failed && f.Status == Fail && (f.Class == "" || f.Class == "backend_error") {
+		f.Remedy = "see " + step
+	}
+	return f
 }
 
 // noProxy is the finding where no proxy can be made.
@@ -88,9 +97,6 @@ func (c *check) throughProxy(ctx context.Context, through *front, target string)
 		got.line.class, got.line.cause = "", "" // which are about us, who read no further
 	}
 	bad := lookUp(got)
-	if got.status == http.StatusBadRequest && c.all400.Load() {
-		bad = &unfiltered
-	}
 	if err == nil && bad == nil {
 		return Finding{Status: Pass, Found: asEntraWants, Rules: got.line.rules}
 	}

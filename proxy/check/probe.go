@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -38,8 +39,17 @@ func (c *check) probeSteps() []step {
 		},
 		// The rules that repair an answer are tried through the proxy, with Entra's
 		// token.
-		{name: "users", limit: callLimit, run: c.users, needs: []string{"credential"}, after: []string{secretStep(Inbound)}},
-		{name: "groups", limit: callLimit, run: c.groups, needs: []string{"credential"}, after: []string{secretStep(Inbound)}},
+		{name: "users", limit: callLimit, run: noting(&c.usersFailed, c.users), needs: []string{"credential"}, after: []string{secretStep(Inbound)}},
+		{name: "groups", limit: callLimit, run: noting(&c.groupsFailed, c.groups), needs: []string{"credential"}, after: []string{secretStep(Inbound)}},
+	}
+}
+
+// noting returns run, and leaves whether it failed for those that come after it.
+func noting(failed *atomic.Bool, run func(context.Context) Finding) func(context.Context) Finding {
+	return func(ctx context.Context) Finding {
+		finding := run(ctx)
+		failed.Store(finding.Status == Fail)
+		return finding
 	}
 }
 
@@ -118,7 +128,6 @@ func (c *check) judged(ctx context.Context, target string, got answer, bad *comp
 	if isBad := func(got answer) bool { return got.status == http.StatusBadRequest }; isBad(got) &&
 		c.all(ctx, []string{"/Users?startIndex=1&count=1", "/ServiceProviderConfig"}, isBad) {
 		bad = &unfiltered
-		c.all400.Store(true)
 	}
 	finding := c.repaired(ctx, asked{method: http.MethodGet, target: target, complaint: lookUpComplaint}, bad.found, Fail, bad.remedy)
 	finding.Details = append(finding.Details, got.brief())
