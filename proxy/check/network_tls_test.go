@@ -20,6 +20,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -342,13 +343,18 @@ func TestPortWithoutTLS(t *testing.T) {
 func TestTLSByName(t *testing.T) {
 	w := newWorld(t, backend.Options{})
 	w.Backend.Host, w.Lookup = "backend.example.com", leading("192.0.2.7")
+	var mu sync.Mutex // steps connect side by side
 	var asked []string
 	w.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		mu.Lock()
 		asked = append(asked, address)
+		mu.Unlock()
 		return new(net.Dialer).DialContext(ctx, network, w.server.Listener.Addr().String())
 	}
 	report := runNetwork(t, w.Options)
 	wantStep(t, finding(t, report, "tls"), check.Pass, "", "TLS 1.3")
+	mu.Lock()
+	defer mu.Unlock()
 	if len(asked) < 2 || asked[0] != "192.0.2.7:443" || asked[1] != "backend.example.com:443" {
 		t.Errorf("connected to %q", asked)
 	}
