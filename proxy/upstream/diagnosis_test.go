@@ -43,23 +43,10 @@ func TestLookup(t *testing.T) {
 }
 
 func TestExplainLookup(t *testing.T) {
-	gone, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = gone.Close()
-	for what, test := range map[string]struct {
-		resolver             *net.Resolver
-		class, cause, remedy string
-	}{
-		"NXDOMAIN":        {resolver(t, answering(dnsmessage.RCodeNameError)), "dns", "no such host", "does not resolve"},
-		"no address":      {resolver(t, answering(dnsmessage.RCodeSuccess)), "dns", "no such host", "does not resolve"},
-		"SERVFAIL":        {resolver(t, answering(dnsmessage.RCodeServerFailure)), "dns_no_answer", "server misbehaving", "do not answer, or fail"},
-		"silence":         {resolver(t, silence), "dns_no_answer", "timeout", "do not answer, or fail"},
-		"no server":       {asking(gone.LocalAddr().String()), "dns_no_answer", "connection refused", "do not answer, or fail"},
-		"metadata":        {resolver(t, answering(dnsmessage.RCodeSuccess, "169.254.169.254")), "forbidden_address", "link-local", "DNS record"},
-		"metadata behind": {resolver(t, answering(dnsmessage.RCodeSuccess, "192.0.2.7", "168.63.129.16")), "forbidden_address", "Azure", "DNS record"},
-	} {
+	tests := lookups(t)
+	tests["metadata"] = lookup{resolver(t, answering(dnsmessage.RCodeSuccess, "169.254.169.254")), "forbidden_address", "link-local", "DNS record"}
+	tests["metadata behind"] = lookup{resolver(t, answering(dnsmessage.RCodeSuccess, "192.0.2.7", "168.63.129.16")), "forbidden_address", "Azure", "DNS record"}
+	for what, test := range tests {
 		transport := newTransport(t, upstream.Options{})
 		transport.SetResolver(test.resolver)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)

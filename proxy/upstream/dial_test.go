@@ -98,25 +98,34 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// Every failure here is provoked on a real socket.
-func TestExplainNamesThatDoNotResolve(t *testing.T) {
+// lookup is what becomes of a name, and how that is explained.
+type lookup struct {
+	resolver             *net.Resolver
+	class, cause, remedy string
+}
+
+// lookups are those that find nothing, each provoked on a real socket.
+func lookups(t *testing.T) map[string]lookup {
+	t.Helper()
 	gone, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = gone.Close()
-	for what, test := range map[string]struct {
-		resolver             *net.Resolver
-		class, cause, remedy string
-	}{
-		"NXDOMAIN":           {resolver(t, answering(dnsmessage.RCodeNameError)), "dns", "no such host", "does not resolve"},
-		"no address":         {resolver(t, answering(dnsmessage.RCodeSuccess)), "dns", "no such host", "does not resolve"},
-		"SERVFAIL":           {resolver(t, answering(dnsmessage.RCodeServerFailure)), "dns_no_answer", "server misbehaving", "do not answer, or fail"},
-		"REFUSED":            {resolver(t, answering(dnsmessage.RCodeRefused)), "dns_no_answer", "server misbehaving", "do not answer, or fail"},
-		"silence":            {resolver(t, silence), "dns_no_answer", "dial: i/o timeout", "do not answer, or fail"},
-		"no server":          {asking(gone.LocalAddr().String()), "dns_no_answer", "dial: connection refused", "do not answer, or fail"},
-		"refused connection": {resolver(t, answering(dnsmessage.RCodeSuccess, "127.0.0.1")), "refused", "connection refused", "nothing listens"},
-	} {
+	return map[string]lookup{
+		"NXDOMAIN":   {resolver(t, answering(dnsmessage.RCodeNameError)), "dns", "no such host", "does not resolve"},
+		"no address": {resolver(t, answering(dnsmessage.RCodeSuccess)), "dns", "no such host", "does not resolve"},
+		"SERVFAIL":   {resolver(t, answering(dnsmessage.RCodeServerFailure)), "dns_no_answer", "server misbehaving", "do not answer, or fail"},
+		"REFUSED":    {resolver(t, answering(dnsmessage.RCodeRefused)), "dns_no_answer", "server misbehaving", "do not answer, or fail"},
+		"silence":    {resolver(t, silence), "dns_no_answer", "dial: i/o timeout", "do not answer, or fail"},
+		"no server":  {asking(gone.LocalAddr().String()), "dns_no_answer", "dial: connection refused", "do not answer, or fail"},
+	}
+}
+
+func TestExplainNamesThatDoNotResolve(t *testing.T) {
+	tests := lookups(t)
+	tests["refused connection"] = lookup{resolver(t, answering(dnsmessage.RCodeSuccess, "127.0.0.1")), "refused", "connection refused", "nothing listens"}
+	for what, test := range tests {
 		transport := newTransport(t, upstream.Options{ServerName: name, Timeout: time.Second})
 		transport.SetResolver(test.resolver)
 		_, err := get(t, transport, "https://backend-canary.example.com:"+freePort(t))
