@@ -82,12 +82,13 @@ type Fault struct {
 
 // Proxy is the handler of all calls. Use [New].
 type Proxy struct {
-	options  Options
-	basePath string // Backend's, escaped, without trailing slash
-	bodyTime time.Duration
-	swap     *swap
-	reverse  *httputil.ReverseProxy
-	fired    []atomic.Uint64 // exchanges by the rules that fired, see RulesFired
+	options   Options
+	basePath  string // Backend's, escaped, without trailing slash
+	checkPath string // that of the check, behind basePath
+	bodyTime  time.Duration
+	swap      *swap
+	reverse   *httputil.ReverseProxy
+	fired     []atomic.Uint64 // exchanges by the rules that fired, see RulesFired
 
 	checked   atomic.Pointer[time.Time] // when Check was last asked; nil: never
 	locations *scim.Locations           // nil: without a PublicURL there are none
@@ -111,8 +112,9 @@ func New(options Options) (*Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("proxy: %w", err)
 	}
+	basePath := strings.TrimSuffix(options.Backend.EscapedPath(), "/")
 	p := &Proxy{
-		options: options, basePath: strings.TrimSuffix(options.Backend.EscapedPath(), "/"),
+		options: options, basePath: basePath, checkPath: basePath + CheckPath,
 		bodyTime: min(bodyLimit, options.Timeout),
 		swap: &swap{
 			next: options.Transport, outbound: options.Outbound, scheme: options.Scheme, fixed: options.OutboundFixed, log: options.Log,
@@ -170,7 +172,7 @@ func (p *Proxy) prepare(ctx context.Context, x *exchange, r *http.Request) (*ans
 		return nil, err
 	}
 	switch {
-	case p.options.Check != nil && x.path == p.basePath+CheckPath:
+	case p.options.Check != nil && x.path == p.checkPath:
 		return p.check(x)
 	case p.options.StubGroups && strings.HasPrefix(x.endpoint, "/Groups"):
 		return p.stub(x, r.Header)
