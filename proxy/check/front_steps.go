@@ -30,16 +30,15 @@ func (c *check) proxyUsers(ctx context.Context) Finding {
 	if err != nil {
 		return noProxy(err)
 	}
-	stranger := make(chan int, 1)
-	go func() { // ends with its call, which heeds ctx
+	stranger := begin(func() int {
 		got, _ := through.ask(ctx, http.MethodGet, usersProbe(), nil, rand.Text())
-		stranger <- got.status
-	}()
+		return got.status
+	})
 	finding := c.throughProxy(ctx, through, usersProbe())
 	if finding.Status != Pass {
 		return finding.asBefore("users", c.usersFailed.Load())
 	}
-	switch status := <-stranger; status {
+	switch status := stranger(); status {
 	case http.StatusUnauthorized:
 		return finding
 	case 0:

@@ -144,23 +144,16 @@ func (c *check) attempts(ctx context.Context) []attempt {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var once sync.Once
-	var group sync.WaitGroup
 	wire := c.wire()
-	list := make([]attempt, min(len(c.addrs), maxAddresses))
-	for i := range list {
-		group.Go(func() { // ends with its connection, or ctx
-			list[i].address = c.addrs[i]
-			conn, err := wire.Connect(ctx, net.JoinHostPort(c.addrs[i].String(), c.port()))
-			if err != nil {
-				list[i].err = err
-				return
-			}
+	return beside(min(len(c.addrs), maxAddresses), func(i int) attempt {
+		tried := attempt{address: c.addrs[i]}
+		var conn net.Conn
+		if conn, tried.err = wire.Connect(ctx, net.JoinHostPort(tried.address.String(), c.port())); tried.err == nil {
 			_ = conn.Close() // nothing was sent
 			once.Do(func() { time.AfterFunc(straggle, cancel) })
-		})
-	}
-	group.Wait()
-	return list
+		}
+		return tried
+	})
 }
 
 // noFamily reports whether this machine has no IPv6, which costs calls nothing:

@@ -19,9 +19,9 @@ const withoutLimit = 3 * time.Second
 // credential asks whether the backend takes the credential, and whether it asks
 // for one at all. A wrong one is not tried: it could lock the account out.
 func (c *check) credential(ctx context.Context) Finding {
-	var without <-chan bool
+	var without func() bool
 	if c.Present != nil {
-		without = c.withoutCredential(ctx)
+		without = begin(func() bool { return c.servesWithout(ctx) })
 	}
 	target, values := usersProbe(), c.value(Outbound)
 	got, err := c.ask(ctx, http.MethodGet, target, nil, values.Current())
@@ -36,7 +36,7 @@ func (c *check) credential(ctx context.Context) Finding {
 		return Finding{Status: Pass, Found: "not refused; what the answer is worth, the next steps say", Details: []string{got.brief()}}
 	case without == nil:
 		return Finding{Status: Pass, Found: "the backend takes the connection for a credential"}
-	case !<-without:
+	case !without():
 		return Finding{Status: Pass, Found: "the backend takes it"}
 	case c.identity != nil:
 		return Finding{Status: Pass, Found: "the backend asks for no BACKEND_TOKEN: the client certificate is enough"}
@@ -47,17 +47,12 @@ func (c *check) credential(ctx context.Context) Finding {
 	}
 }
 
-// withoutCredential sends the probe with no credential, and tells whether that
-// gets a list.
-func (c *check) withoutCredential(ctx context.Context) <-chan bool {
-	served := make(chan bool, 1)
-	go func() { // ends with its limit
-		ctx, cancel := context.WithTimeout(ctx, withoutLimit)
-		defer cancel()
-		got, err := c.ask(ctx, http.MethodGet, usersProbe(), nil, token.Secret{})
-		served <- err == nil && isList(got)
-	}()
-	return served
+// servesWithout reports whether the probe with no credential gets a list.
+func (c *check) servesWithout(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, withoutLimit)
+	defer cancel()
+	got, err := c.ask(ctx, http.MethodGet, usersProbe(), nil, token.Secret{})
+	return err == nil && isList(got)
 }
 
 // refused is the finding for a 401. It tries the other values that count, and

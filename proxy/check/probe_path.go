@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 
 	"example.com/entra-scim-proxy/proxy/token"
 )
@@ -33,15 +32,10 @@ func (c *check) orElsewhere(ctx context.Context, finding Finding) Finding {
 
 // elsewhere returns the longer paths that answer the probe of users.
 func (c *check) elsewhere(ctx context.Context) (found []string) {
-	answers := make([]bool, len(parts))
-	var all sync.WaitGroup
-	for i, part := range parts {
-		all.Go(func() { // ends with its call, which heeds ctx
-			got, err := c.askBelow(ctx, c.base()+part, http.MethodGet, usersProbe(), nil, c.value(Outbound).Current())
-			answers[i] = err == nil && isList(got)
-		})
-	}
-	all.Wait()
+	answers := beside(len(parts), func(i int) bool {
+		got, err := c.askBelow(ctx, c.base()+parts[i], http.MethodGet, usersProbe(), nil, c.value(Outbound).Current())
+		return err == nil && isList(got)
+	})
 	for i, part := range parts {
 		if answers[i] {
 			found = append(found, c.base()+part)

@@ -11,8 +11,8 @@ import (
 
 func TestPartsPanicInTheirStep(t *testing.T) {
 	defer func() {
-		if recover() != "at fault" {
-			t.Error("the panic is lost")
+		if stack, ok := recover().(carried); !ok || !strings.Contains(string(stack), "TestPartsPanicInTheirStep") {
+			t.Errorf("the panic is lost: %s", stack)
 		}
 	}()
 	together(func() []Finding { return nil }, func() []Finding { panic("at fault") })

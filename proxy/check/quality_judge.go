@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"example.com/entra-scim-proxy/proxy/scim"
@@ -92,21 +91,7 @@ func answered(status Status, what string, want int) trait {
 
 // together makes calls side by side, which have the limit of their step together.
 func together(parts ...func() []Finding) []Finding {
-	findings, panics := make([][]Finding, len(parts)), make([]any, len(parts))
-	var running sync.WaitGroup
-	for i, part := range parts {
-		running.Go(func() { // ends with its calls, before this function
-			defer func() { panics[i] = recover() }()
-			findings[i] = part()
-		})
-	}
-	running.Wait()
-	for _, panicked := range panics {
-		if panicked != nil {
-			panic(panicked) // where the walk makes a finding of it
-		}
-	}
-	return slices.Concat(findings...)
+	return slices.Concat(beside(len(parts), func(i int) []Finding { return parts[i]() })...)
 }
 
 // worse compares findings; the worst is the first.

@@ -144,9 +144,57 @@ func late(limit time.Duration) Finding {
 func (c *check) guarded(ctx context.Context, s step) (finding Finding) {
 	defer func() {
 		if panicked := recover(); panicked != nil {
-			c.Log.Error("a step of the check panicked", zap.String("step", s.name), zap.ByteString("stack", debug.Stack()))
+			c.Log.Error("a step of the check panicked", zap.String("step", s.name), zap.ByteString("stack", stackOf(panicked)))
 			finding = Finding{Status: Fail, Class: "internal", Found: "a fault of the check itself", Remedy: "report it, with the stack in the log"}
 		}
 	}()
 	return s.run(ctx)
+}
+
+// carried is a panic of another goroutine of a step: its stack.
+type carried []byte
+
+// stackOf returns the stack of a panic that was recovered just now.
+func stackOf(panicked any) []byte {
+	if stack, ok := panicked.(carried); ok {
+		return stack
+	}
+	return debug.Stack()
+}
+
+// begin runs a part of a step beside the rest of it. The result is waited for. A
+// panic comes with it: in a goroutine of its own it would end the process.
+func begin[T any](run func() T) (result func() T) {
+	var value T
+	var panicked any
+	done := make(chan struct{})
+	go func() { // ends with run
+		defer close(done)
+		defer func() {
+			if panicked = recover(); panicked != nil {
+				panicked = carried(stackOf(panicked))
+			}
+		}()
+		value = run()
+	}()
+	return func() T {
+		<-done
+		if panicked != nil {
+			panic(panicked)
+		}
+		return value
+	}
+}
+
+// beside runs parts of a step at the same time, by their number, and returns their
+// results in that order.
+func beside[T any](parts int, run func(int) T) []T {
+	waits, results := make([]func() T, parts), make([]T, parts)
+	for i := range waits {
+		waits[i] = begin(func() T { return run(i) })
+	}
+	for i, wait := range waits {
+		results[i] = wait()
+	}
+	return results
 }

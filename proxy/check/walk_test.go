@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -134,20 +135,44 @@ func TestWhatComesTooLateIsSkippedButForTheCleaning(t *testing.T) {
 	})
 }
 
+// oddly panics, to be found in the stack.
+func oddly() { panic("canary") }
+
+// Parts run at the same time, and their results keep their order.
+func TestPartsOfAStepRunBesideEachOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		started := time.Now()
+		got := beside(4, func(i int) int { time.Sleep(time.Duration(4-i) * time.Second); return i })
+		if took := time.Since(started); took != 4*time.Second || !slices.Equal(got, []int{0, 1, 2, 3}) {
+			t.Errorf("%v after %v", got, took)
+		}
+	})
+}
+
 func TestAPanicIsAFinding(t *testing.T) {
 	core, logs := observer.New(zap.DebugLevel)
 	got := walkAll(t.Context(), &check{Options: Options{Log: zap.New(core)}},
 		step{name: "odd", limit: time.Minute, run: func(context.Context) Finding { panic("canary") }},
 		step{name: "quick and odd", run: func(context.Context) Finding { panic("canary") }},
+		step{name: "odd beside itself", limit: time.Minute, run: func(context.Context) Finding {
+			return beside(3, func(i int) Finding {
+				if i == 1 {
+					oddly()
+				}
+				return Finding{Status: Pass}
+			})[0]
+		}},
 		step{name: "fine", run: ends(Pass)},
 	)
-	wantEnded(t, got, "odd fail a fault of the check itself", "quick and odd fail a fault of the check itself", "fine pass ")
+	const fault = " fail a fault of the check itself"
+	wantEnded(t, got, "odd"+fault, "quick and odd"+fault, "odd beside itself"+fault, "fine pass ")
 	for _, entry := range logs.All() {
-		if stack, _ := entry.ContextMap()["stack"].(string); entry.Level != zap.ErrorLevel || !strings.Contains(stack, "walk_test.go") {
+		if stack, _ := entry.ContextMap()["stack"].(string); entry.Level != zap.ErrorLevel || !strings.Contains(stack, "walk_test.go") ||
+			entry.ContextMap()["step"] == "odd beside itself" && !strings.Contains(stack, "oddly") {
 			t.Errorf("%v", entry)
 		}
 	}
-	if logs.Len() != 2 {
+	if logs.Len() != 3 {
 		t.Errorf("%d lines", logs.Len())
 	}
 }
