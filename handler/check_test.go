@@ -200,7 +200,7 @@ func TestCheckEndpoint(t *testing.T) {
 // The server waits for a whole check, and for a whole call, whichever is longer.
 func TestServerWaitsForTheCheck(t *testing.T) {
 	for timeout, least := range map[time.Duration]time.Duration{time.Second: check.Limit, time.Minute: time.Minute} {
-		if got := newServer(nil, timeout).WriteTimeout; got <= least {
+		if got := newServer(nil, timeout, 16<<10).WriteTimeout; got <= least {
 			t.Errorf("with BACKEND_TIMEOUT=%v it writes for %v", timeout, got)
 		}
 	}

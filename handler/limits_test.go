@@ -61,7 +61,7 @@ func served(t *testing.T, handler http.HandlerFunc) (p *pipes, stop context.Canc
 	ended := make(chan struct{})
 	go func() { // ends when the test, or its cleanup, stops it
 		defer close(ended)
-		result <- serve(ctx, p, newServer(handler, 50*time.Second), nil, zap.NewNop())
+		result <- serve(ctx, p, newServer(handler, 50*time.Second, 16<<10), nil, zap.NewNop())
 	}()
 	t.Cleanup(func() {
 		stop()
@@ -90,7 +90,7 @@ func request(t *testing.T, p *pipes, text string) net.Conn {
 const anyCall = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 func TestTheCheckHasTimeToAnswer(t *testing.T) {
-	if limit := newServer(nil, time.Second).WriteTimeout; limit < check.Limit+time.Second {
+	if limit := newServer(nil, time.Second, 16<<10).WriteTimeout; limit < check.Limit+time.Second {
 		t.Errorf("an answer is cut off after %v", limit)
 	}
 }

@@ -69,10 +69,18 @@ func command(ctx context.Context, arguments []string, stdout, stderr io.Writer) 
 // that the collector's default would run it every 4 MiB of garbage.
 const gcPercent = 400
 
+// memoryLimit suits the smallest instance, of 512 MB, most of which is the
+// Functions host's and the system's. The collector runs more often near it, and
+// the proxy bounds by it what it holds. The templates set one by the size.
+const memoryLimit = 192 << 20
+
 // tuneMemory sets the collector, unless the operator did.
 func tuneMemory(environment map[string]string) {
 	if environment["GOGC"] == "" {
 		debug.SetGCPercent(gcPercent)
+	}
+	if environment["GOMEMLIMIT"] == "" {
+		debug.SetMemoryLimit(memoryLimit)
 	}
 }
 
@@ -96,7 +104,7 @@ func run(ctx context.Context, environment map[string]string, stdout, stderr io.W
 		return exitFailure
 	}
 	handler, secrets := assemble(s, found, logger)
-	return serve(ctx, listener, newServer(handler, time.Duration(s.BackendTimeout)), secrets, logger)
+	return serve(ctx, listener, newServer(handler, time.Duration(s.BackendTimeout), int(s.MaxHeader)), secrets, logger)
 }
 
 // print writes the warnings and problems, a line each, and a last line that

@@ -18,23 +18,23 @@ const (
 	headerLimit = 5 * time.Second
 	idleLimit   = 120 * time.Second
 	drainLimit  = 25 * time.Second
-	// maxHeader makes 16 KiB with the 4 KiB that net/http adds.
-	maxHeader = 12 << 10
+	// headerSlop is what net/http adds to its limit of a header, in bytes.
+	headerSlop = 4 << 10
 	// writeSlack is what a client may take to read an answer after the call's
 	// deadline.
 	writeSlack = 10 * time.Second
 )
 
-// newServer makes the server, for calls that take up to timeout. How long a
-// body may take is the handler's business: it gives a call that it refuses
-// less.
-func newServer(handler http.Handler, timeout time.Duration) *http.Server {
+// newServer makes the server, for calls that take up to timeout, and headers of up
+// to maxHeader bytes. How long a body may take is the handler's business: it gives
+// a call that it refuses less.
+func newServer(handler http.Handler, timeout time.Duration, maxHeader int) *http.Server {
 	return &http.Server{
 		Handler:                      handler,
 		ReadHeaderTimeout:            headerLimit,
 		WriteTimeout:                 max(timeout, check.Limit) + writeSlack,
 		IdleTimeout:                  idleLimit,
-		MaxHeaderBytes:               maxHeader,
+		MaxHeaderBytes:               maxHeader - headerSlop,
 		ErrorLog:                     log.Default(),
 		DisableGeneralOptionsHandler: true,
 	}

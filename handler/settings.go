@@ -71,6 +71,10 @@ type settings struct {
 	ExtensionSchemas nameList `env:"EXTENSION_SCHEMAS" expect:"schema URIs, with commas between, such as urn:acme:scim:schemas:1.0:Employee" default:"none"`
 	// MaxBody is the largest request body.
 	MaxBody size `env:"MAX_BODY" envDefault:"1MiB" expect:"bytes, or a size such as 1MiB, up to 100MiB"`
+	// MaxHeader is the largest request header, request line included; a larger one gets 431.
+	MaxHeader headerSize `env:"MAX_HEADER" envDefault:"16KiB" expect:"bytes, or a size such as 16KiB, from 8KiB to 1MiB"`
+	// MaxConcurrent is how many calls are taken at a time; others get 503 at once.
+	MaxConcurrent count `env:"MAX_CONCURRENT" envDefault:"1000" expect:"a number from 1 to 100000"`
 	// CheckDetails shows addresses, names and certificates to whoever asks for the check with Entra's token; handler check always shows them.
 	CheckDetails boolean `env:"CHECK_DETAILS" envDefault:"false" expect:"true or false"`
 	// LogLevel is the least level that is logged.

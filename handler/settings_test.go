@@ -36,8 +36,8 @@ func TestDefaults(t *testing.T) {
 	if len(found.problems)+len(found.warnings) != 0 || found.azure {
 		t.Fatalf("%+v", found)
 	}
-	got := []any{time.Duration(s.BackendTimeout), s.SCIMPath, s.MaxBody, s.LogLevel.String(), bool(s.BackendAllowHTTP), s.port, s.PublicURL, s.KeyVaultURL}
-	want := []any{50 * time.Second, scimPath("/scim"), size(1 << 20), "info", false, uint16(8080), origin(""), vaultURL("")}
+	got := []any{time.Duration(s.BackendTimeout), s.SCIMPath, s.MaxBody, s.MaxHeader, s.MaxConcurrent, s.LogLevel.String(), bool(s.BackendAllowHTTP), s.port, s.PublicURL, s.KeyVaultURL}
+	want := []any{50 * time.Second, scimPath("/scim"), size(1 << 20), headerSize(16 << 10), count(1000), "info", false, uint16(8080), origin(""), vaultURL("")}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -60,6 +60,8 @@ func TestAcceptedValues(t *testing.T) {
 		"SCIM_PATH":           {"/", "/scim/", "/a/b.c_d~e-f", "/administrator"},
 		"PUBLIC_URL":          {"https://h", "http://127.0.0.1:7071/"},
 		"MAX_BODY":            {"1", "65536", "64KiB", "100MiB", "1 MB"},
+		"MAX_HEADER":          {"8KiB", "65536", "1MiB"},
+		"MAX_CONCURRENT":      {"1", "250", "100000"},
 		"LOG_LEVEL":           {"debug", "info", "warn", "error"},
 		"SECRET_REFRESH":      {"1s", "5m", "12h"},
 		"SECRET_STALE":        {"5m", "12h", "168h"},
@@ -95,6 +97,8 @@ func TestRefusedValues(t *testing.T) {
 		"SCIM_PATH":           {"scim", "/admin", "/Admin/x", "/runtime", "/runtime/webhooks", "//", "/a//b", "/a/../b", "/.", "/a b", "/%41", "/a?b", "https://h"},
 		"PUBLIC_URL":          {"https://h/scim", "ftp://h", "h", "https://u:" + canary + "@h", "https://h?x", "https://h//"},
 		"MAX_BODY":            {"0", "-1", "101MiB", "lots", "1XB", "1e99", "9999999999999999999"},
+		"MAX_HEADER":          {"0", "-1", "8191", "1048577", "2MiB", "long"},
+		"MAX_CONCURRENT":      {"0", "-1", "100001", "1e3", "1.5", "many", "4294967297"},
 		"LOG_LEVEL":           {"loud", "fatal", "panic", "dpanic"},
 		"PORT":                {"65536", "-1", "http"},
 	} {

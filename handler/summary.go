@@ -32,6 +32,8 @@ func (s *settings) summary() []zap.Field {
 		zap.Stringer("refresh", time.Duration(s.SecretRefresh)),
 		zap.Stringer("stale", time.Duration(s.SecretStale)),
 		zap.Int64("max_body", int64(s.MaxBody)),
+		zap.Int("max_header", int(s.MaxHeader)),
+		zap.Int("max_concurrent", int(s.MaxConcurrent)),
 		zap.Stringer("log_level", s.LogLevel.Level),
 		zap.Bool("check_details", bool(s.CheckDetails)),
 	)

@@ -42,7 +42,7 @@ func TestSummaryOfAllSettings(t *testing.T) {
 		"ENTRA_TOKEN": "keyvault:in-canary", "BACKEND_CLIENT_CERT": "file:" + write(t, "canary.pem", client),
 		"BACKEND_CA": "plain:" + base64.StdEncoding.EncodeToString(authority.PEM()), "PUBLIC_URL": "https://public-canary.example.com",
 		"SCIM_PATH": "/entra", "GROUPS": "stub", "DROP_ATTRIBUTES": "canaryDropped,title", "BOOLEAN_ATTRIBUTES": "canaryBoolean",
-		"MAX_BODY": "2MiB", "BACKEND_TIMEOUT": "40s", "SECRET_REFRESH": "1m", "SECRET_STALE": "90m", "CHECK_DETAILS": "true", "LOG_LEVEL": "debug",
+		"MAX_BODY": "2MiB", "MAX_HEADER": "32KiB", "MAX_CONCURRENT": "500", "BACKEND_TIMEOUT": "40s", "SECRET_REFRESH": "1m", "SECRET_STALE": "90m", "CHECK_DETAILS": "true", "LOG_LEVEL": "debug",
 		"NORMALIZE": "active,accept-scim",
 	})
 	p := start(t, environment)
@@ -52,7 +52,7 @@ func TestSummaryOfAllSettings(t *testing.T) {
 		"auth": "basic", "client_certificate": true, "ca": "bundle", "server_name": true,
 		"entra_token": "keyvault", "backend_token": "keyvault pinned", "backend_client_cert": "file", "backend_ca": "plain", "identity": "user",
 		"groups": "stub", "rules": got["rules"], "dropped": 2., "custom_names": 6.,
-		"timeout": "40s", "refresh": "1m0s", "stale": "1h30m0s", "max_body": 2097152., "log_level": "debug", "check_details": true,
+		"timeout": "40s", "refresh": "1m0s", "stale": "1h30m0s", "max_body": 2097152., "max_header": 32768., "max_concurrent": 500., "log_level": "debug", "check_details": true,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -93,7 +93,7 @@ func TestSummaryOfTheDefaults(t *testing.T) {
 		"level": "info", "msg": "settings in effect", "version": version, "backend": "https", "scim_path": "/scim", "public_url": "none",
 		"auth": "bearer", "client_certificate": false, "ca": "system", "server_name": false, "entra_token": "env", "backend_token": "env",
 		"groups": "forward", "rules": "none", "dropped": 0., "custom_names": 0.,
-		"timeout": "50s", "refresh": "5m0s", "stale": "12h0m0s", "max_body": 1048576., "log_level": "info", "check_details": false,
+		"timeout": "50s", "refresh": "5m0s", "stale": "12h0m0s", "max_body": 1048576., "max_header": 16384., "max_concurrent": 1000., "log_level": "info", "check_details": false,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

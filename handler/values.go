@@ -300,6 +300,37 @@ func (s *size) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// headerSize is a number of bytes.
+type headerSize int
+
+const (
+	minHeader  = 8 << 10 // tokens and filters of a usual length fit
+	mostHeader = 1 << 20
+)
+
+func (h *headerSize) UnmarshalText(text []byte) error {
+	bytes, err := humanize.ParseBytes(string(text))
+	if err != nil || bytes < minHeader || bytes > mostHeader {
+		return fmt.Errorf("%q", text)
+	}
+	*h = headerSize(bytes)
+	return nil
+}
+
+// count is how many there may be.
+type count int
+
+const mostCount = 100_000
+
+func (c *count) UnmarshalText(text []byte) error {
+	number, err := strconv.ParseUint(string(text), 10, 32)
+	if err != nil || number < 1 || number > mostCount {
+		return fmt.Errorf("%q", text)
+	}
+	*c = count(number)
+	return nil
+}
+
 // ruleSet is a set of rules.
 type ruleSet struct{ scim.Set }
 

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -52,6 +53,7 @@ func newProxy(s settings, logger *zap.Logger) (http.Handler, []func(context.Cont
 	options := proxy.Options{
 		Backend: s.BackendURL.URL, Host: s.host(), Path: string(s.SCIMPath),
 		Timeout: time.Duration(s.BackendTimeout), MaxBody: int64(s.MaxBody),
+		MaxConcurrent: int(s.MaxConcurrent), Memory: debug.SetMemoryLimit(-1),
 		UserAgent: userAgent,
 		Inbound:   w.credentials(check.Inbound, token.ReadCredentials(s.EntraToken.source)),
 		Scheme:    s.scheme(),

@@ -129,7 +129,8 @@ func TestSameAppSettings(t *testing.T) {
 	if diff := cmp.Diff(slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(have))); diff != "" {
 		t.Errorf("app settings of Bicep (-) and Terraform (+):\n%s", diff)
 	}
-	written := strings.NewReplacer("${clientId}", "${azurerm_user_assigned_identity.proxy.client_id}", "base64(backendCa)", "base64encode(var.backend_ca)")
+	written := strings.NewReplacer("${clientId}", "${azurerm_user_assigned_identity.proxy.client_id}", "base64(backendCa)", "base64encode(var.backend_ca)",
+		"${instanceMemoryMB * ", "${var.instance_memory_mb * ")
 	for name, value := range want {
 		if strings.HasPrefix(value, "'") && written.Replace(unquote(value)) != unquoteHCL(have[name]) {
 			t.Errorf("%s is %s in Bicep and %s in Terraform", name, value, have[name])

@@ -44,7 +44,7 @@ func TestEverySettingIsKnownAndReachable(t *testing.T) {
 	if !found || !closed {
 		t.Fatal("the README has no generated table of settings")
 	}
-	want := slices.Clone(platformNames)
+	want := append(slices.Clone(platformNames), "GOMEMLIMIT") // the Go runtime's
 	for _, match := range settingRow.FindAllStringSubmatch(table, -1) {
 		want = append(want, match[1])
 	}
@@ -79,7 +79,7 @@ func TestTheBinaryTakesTheSettings(t *testing.T) {
 		"BOOLEAN_ATTRIBUTES": "urn:ietf:params:scim:schemas:extension:acme:2.0:User:isContractor", "EXTENSION_SCHEMAS": "urn:acme:scim:schemas:1.0:Employee",
 		"INTEGER_ATTRIBUTES":     "urn:ietf:params:scim:schemas:extension:acme:2.0:User:badgeNumber",
 		"MULTIVALUED_ATTRIBUTES": "urn:ietf:params:scim:schemas:extension:acme:2.0:User:sites", "MAX_BODY": "2MiB",
-		"CHECK_DETAILS": "false", "LOG_LEVEL": "info",
+		"MAX_HEADER": "32KiB", "MAX_CONCURRENT": "500", "GOMEMLIMIT": "192MiB", "CHECK_DETAILS": "false", "LOG_LEVEL": "info",
 	}
 	environment := []string{"FUNCTIONS_CUSTOMHANDLER_PORT=0", "WEBSITE_SITE_NAME=contoso-scim", "WEBSITE_HOSTNAME=contoso-scim.azurewebsites.net",
 		"IDENTITY_ENDPOINT=http://127.0.0.1:1", "IDENTITY_HEADER=none"}

@@ -147,7 +147,7 @@ func TestComputedSettingsInBicep(t *testing.T) {
 		"APPLICATIONINSIGHTS_CONNECTION_STRING":     "insights.properties.ConnectionString",
 		"APPLICATIONINSIGHTS_AUTHENTICATION_STRING": "'ClientId=${clientId};Authorization=AAD'",
 		"AZURE_CLIENT_ID":                           "clientId", "KEY_VAULT_URL": "vaultUrl", "BACKEND_URL": "backendUrl", "BACKEND_AUTH": "backendAuth",
-		"BACKEND_CA": "'plain:${base64(backendCa)}'", "NORMALIZE": "normalize", "SCIM_PATH": "scimPath", "PUBLIC_URL": "publicUrl",
+		"BACKEND_CA": "'plain:${base64(backendCa)}'", "NORMALIZE": "normalize", "SCIM_PATH": "scimPath", "GOMEMLIMIT": "'${instanceMemoryMB * 3 / 8}MiB'", "PUBLIC_URL": "publicUrl",
 	} {
 		if settings[name] != value {
 			t.Errorf("%s is %s in Bicep, expected %s", name, settings[name], value)

@@ -108,11 +108,16 @@ func (p *Proxy) authenticate(ctx context.Context, x *exchange, header http.Heade
 		start := time.Now()
 		limited, cancel := context.WithTimeout(ctx, renewLimit)
 		defer cancel()
-		accepted = p.options.Inbound.Renew(limited, func(have token.Credentials) bool {
-			_, ok := have.Match(presented)
-			return ok
+		err := p.load.renew(func() {
+			accepted = p.options.Inbound.Renew(limited, func(have token.Credentials) bool {
+				_, ok := have.Match(presented)
+				return ok
+			})
 		})
 		x.secretTime += time.Since(start)
+		if err != nil {
+			return err
+		}
 		match, ok = accepted.Match(presented)
 	}
 	if !ok {

@@ -90,7 +90,7 @@ func (b *requestBody) count() int64 { return b.read.Load() }
 
 // holdBody prepares the body for the backend: a short one of known length is
 // read now, with whole any other, too. What is not read now will stream.
-func (x *exchange) holdBody(limit int64, whole bool) error {
+func (x *exchange) holdBody(limit int64, whole bool, within *load) error {
 	b := x.body
 	if b.length > limit {
 		return errBodyTooLarge
@@ -99,11 +99,21 @@ func (x *exchange) holdBody(limit int64, whole bool) error {
 	switch {
 	case b.length == 0:
 	case 0 < b.length && b.length <= holdLimit:
+		if err := within.hold(x, b.length); err != nil {
+			return err
+		}
 		b.held = make([]byte, b.length)
 		if _, err := io.ReadFull(b, b.held); err != nil {
 			return errBodyIncomplete
 		}
 	case whole:
+		length := b.length
+		if length < 0 {
+			length = limit
+		}
+		if err := within.hold(x, length); err != nil {
+			return err
+		}
 		// Grows with what arrives: an announced length costs the client nothing.
 		held, err := io.ReadAll(b)
 		if err != nil {

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"time"
 
-	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
 	"example.com/entra-scim-proxy/proxy/scim"
@@ -60,7 +59,11 @@ type exchange struct {
 
 	secretTime, backendTime time.Duration
 
+	heldBytes int64 // see load
+
 	class, cause, remedy string
+	stack                []byte // of a panic
+	withheld             int64  // lines of others, see journal
 	level                zapcore.Level
 }
 
@@ -195,13 +198,6 @@ func requestID(header http.Header) string {
 	return rand.Text()
 }
 
-// log writes the exchange's one line. It runs also when the handler panics.
-func (x *exchange) log(logger *zap.Logger) {
-	if entry := logger.Check(x.level, "exchange"); entry != nil {
-		entry.Write(zap.Inline(x))
-	}
-}
-
 // MarshalLogObject adds the allow-listed keys, and no others, to the log line.
 func (x *exchange) MarshalLogObject(line zapcore.ObjectEncoder) error {
 	line.AddString("request_id", x.id)
@@ -230,6 +226,12 @@ func (x *exchange) MarshalLogObject(line zapcore.ObjectEncoder) error {
 		if optional.value != "" {
 			line.AddString(optional.key, optional.value)
 		}
+	}
+	if x.stack != nil {
+		line.AddByteString("stack", x.stack)
+	}
+	if x.withheld > 0 {
+		line.AddInt64("withheld", x.withheld)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,7 +74,7 @@ func isEncoded(contentEncoding []string) bool {
 var errNothingLeft = errors.New("no operation is left of the PATCH")
 
 // normalize applies the rules to the held body, and drops attributes from it.
-func (p *Proxy) normalize(x *exchange, kind scim.Body) error {
+func (p *Proxy) normalize(ctx context.Context, x *exchange, kind scim.Body) error {
 	if len(x.body.held) == 0 {
 		return nil // it came in chunks, and there was none
 	}
@@ -81,8 +82,10 @@ func (p *Proxy) normalize(x *exchange, kind scim.Body) error {
 	if strings.HasPrefix(x.endpoint, "/Groups") {
 		of = scim.Group
 	}
-	outcome, err := p.options.Normalizer.Request(kind, of, x.body.held)
-	if err != nil {
+	var outcome scim.Outcome
+	var refused error
+	err := p.load.parse(ctx, len(x.body.held), func() { outcome, refused = p.options.Normalizer.Request(kind, of, x.body.held) })
+	if err := cmp.Or(err, refused); err != nil {
 		return err // nothing added: its text is shown to the client
 	}
 	x.rules |= outcome.Fired
@@ -96,10 +99,14 @@ func (p *Proxy) normalize(x *exchange, kind scim.Body) error {
 
 // completeTargets applies the rule missing-target, which has to see the
 // resource. Without it the PATCH stays as it is: the backend's own word on it
-// is then the answer, and the log line's cause says why.
-func (p *Proxy) completeTargets(ctx context.Context, x *exchange, client http.Header) {
+// is then the answer, and the log line's cause says why. It fails only if there is
+// no memory for the resource.
+func (p *Proxy) completeTargets(ctx context.Context, x *exchange, client http.Header) error {
 	if !p.options.Normalizer.NeedsResource(x.body.held) {
-		return
+		return nil
+	}
+	if err := p.load.hold(x, p.options.MaxBody/2); err != nil {
+		return err
 	}
 	start := time.Now()
 	resource, err := p.readResource(ctx, x, client)
@@ -110,11 +117,13 @@ func (p *Proxy) completeTargets(ctx context.Context, x *exchange, client http.He
 			cause = p.options.Explain(err).Cause
 		}
 		x.cause = "missing-target could not read the resource: " + cause
-		return
+		return nil
 	}
-	body, fired := p.options.Normalizer.Complete(x.body.held, resource)
-	x.body.replace(body)
-	x.rules |= fired
+	return p.load.parse(ctx, len(x.body.held)+len(resource), func() {
+		body, fired := p.options.Normalizer.Complete(x.body.held, resource)
+		x.body.replace(body)
+		x.rules |= fired
+	})
 }
 
 // readHeaders are the client's headers that go with the proxy's own GET: who

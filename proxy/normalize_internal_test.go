@@ -49,7 +49,7 @@ func TestAnnouncedLengthIsNotAllocated(t *testing.T) {
 		x := &exchange{body: &requestBody{body: io.MultiReader(strings.NewReader("{"), broken{}), length: length}}
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		err := x.holdBody(announced, true)
+		err := x.holdBody(announced, true, newLoad(1, 0))
 		runtime.ReadMemStats(&after)
 		if used := after.TotalAlloc - before.TotalAlloc; !errors.Is(err, errBodyIncomplete) || used > 1<<20 {
 			t.Errorf("length %d: %v, %d bytes allocated", length, err, used)

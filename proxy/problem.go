@@ -33,6 +33,7 @@ var (
 	errPath               = errors.New("path refused")
 	errOutside            = errors.New("path outside SCIM_PATH")
 	errUnauthorized       = errors.New("credential refused")
+	errOverloaded         = errors.New("too many calls at once")
 	errQuery              = errors.New("query does not parse")
 	errBodyTooLarge       = errors.New("body over MAX_BODY")
 	errBodyIncomplete     = errors.New("body did not arrive")
@@ -76,6 +77,9 @@ var problems = []problem{
 	{errUnauthorized, "unauthorized", http.StatusUnauthorized, "",
 		"The bearer token is absent or not valid.", zap.WarnLevel,
 		"if it is Entra: paste the value of the secret that ENTRA_TOKEN refers to as its Secret Token"},
+	{errOverloaded, "overloaded", http.StatusServiceUnavailable, "",
+		"The proxy has as many calls as it may take at a time.", zap.WarnLevel,
+		"see the cause: if these are Entra's own calls, a slow backend keeps them; else raise MAX_CONCURRENT, or GOMEMLIMIT together with the size of the instance, or let the platform start instances sooner"},
 	{errGroupMethod, "method", http.StatusMethodNotAllowed, "",
 		"The proxy answers for groups in the backend's place, and does not know this method there.", zap.WarnLevel, ""},
 	{errCheckMethod, "method", http.StatusMethodNotAllowed, "",
@@ -156,9 +160,14 @@ func sentence(err error) string {
 	return strings.ToUpper(text[:1]) + text[1:] + "."
 }
 
-// retryAfter is sent with 503, in seconds: how long the proxy itself waits
-// after a failed read of a secret.
-const retryAfter = 10
+// What is sent as Retry-After with 503, in seconds.
+const (
+	// retryAfter is how long the proxy itself waits after a failed read of a
+	// secret.
+	retryAfter = 10
+	// retrySoon is enough for calls to end, unless they wait for something.
+	retrySoon = 2
+)
 
 // scimError is the message of RFC 7644 section 3.12.
 type scimError struct {
@@ -193,7 +202,11 @@ func (p problem) write(w http.ResponseWriter, id string) error {
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", "Bearer")
 	case http.StatusServiceUnavailable:
-		h.Set("Retry-After", strconv.Itoa(retryAfter))
+		wait := retryAfter
+		if p.err == errOverloaded { //nolint:errorlint // the row's own
+			wait = retrySoon
+		}
+		h.Set("Retry-After", strconv.Itoa(wait))
 	}
 	w.WriteHeader(p.status)
 	_, err = w.Write(body)

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -37,6 +38,12 @@ type Options struct {
 	Timeout time.Duration
 	// MaxBody is the largest request body, in bytes.
 	MaxBody int64
+	// MaxConcurrent is how many calls are taken at a time; more are refused.
+	MaxConcurrent int
+	// Memory is what the process may use, in bytes, of which the bodies that are
+	// held get a part, and their parsing another; zero means that nothing bounds
+	// them.
+	Memory int64
 	// UserAgent is sent to the backend; "" sends none.
 	UserAgent string
 	// Inbound holds the tokens that a client may present, any of them.
@@ -67,7 +74,8 @@ type Options struct {
 	Check func(context.Context) ([]byte, error)
 	// Explain sorts an error of Transport for answer and log.
 	Explain func(error) Fault
-	// Log gets one line per exchange.
+	// Log gets one line per exchange; of calls without a token that is known, ten
+	// in a second at most.
 	Log *zap.Logger
 }
 
@@ -89,6 +97,8 @@ type Proxy struct {
 	swap      *swap
 	reverse   *httputil.ReverseProxy
 	fired     []atomic.Uint64 // exchanges by the rules that fired, see RulesFired
+	load      *load
+	journal   *journal
 
 	checked   atomic.Pointer[time.Time] // when Check was last asked; nil: never
 	locations *scim.Locations           // nil: without a PublicURL there are none
@@ -98,7 +108,7 @@ type Proxy struct {
 func New(options Options) (*Proxy, error) {
 	switch {
 	case options.Backend == nil, options.Inbound == nil, options.Transport == nil,
-		options.Explain == nil, options.Log == nil, options.Timeout <= 0, options.MaxBody <= 0:
+		options.Explain == nil, options.Log == nil, options.Timeout <= 0, options.MaxBody <= 0, options.MaxConcurrent <= 0:
 		return nil, errors.New("proxy: a required option is missing")
 	}
 	if options.Normalizer == nil {
@@ -120,6 +130,7 @@ func New(options Options) (*Proxy, error) {
 			next: options.Transport, outbound: options.Outbound, scheme: options.Scheme, fixed: options.OutboundFixed, log: options.Log,
 		},
 		fired: make([]atomic.Uint64, len(scim.Rules())), locations: newLocations(&options),
+		load: newLoad(options.MaxConcurrent, options.Memory), journal: newJournal(options.Log),
 	}
 	p.reverse = &httputil.ReverseProxy{
 		Rewrite:        p.rewrite,
@@ -141,6 +152,11 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	x := newExchange(w, r, p.bodyTime)
 	defer p.close(x)
+	if err := p.load.enter(); err != nil {
+		p.fail(x, err)
+		return
+	}
+	defer p.load.leave()
 	ctx, cancel := context.WithDeadline(context.WithValue(r.Context(), exchangeKey{}, x), x.started.Add(p.options.Timeout))
 	defer cancel()
 	switch own, err := p.prepare(ctx, x, r); {
@@ -175,17 +191,17 @@ func (p *Proxy) prepare(ctx context.Context, x *exchange, r *http.Request) (*ans
 	case p.options.Check != nil && x.path == p.checkPath:
 		return p.check(x)
 	case p.options.StubGroups && strings.HasPrefix(x.endpoint, "/Groups"):
-		return p.stub(x, r.Header)
+		return p.stub(ctx, x, r.Header)
 	}
 	kind, concerned := p.bodyKind(x, r)
 	if concerned && isEncoded(r.Header["Content-Encoding"]) {
 		return nil, errContentEncoding
 	}
-	if err := x.holdBody(p.options.MaxBody, concerned); err != nil {
+	if err := x.holdBody(p.options.MaxBody, concerned, p.load); err != nil {
 		return nil, err
 	}
 	if concerned {
-		switch err := p.normalize(x, kind); {
+		switch err := p.normalize(ctx, x, kind); {
 		case errors.Is(err, errNothingLeft):
 			return &answer{by: byNothingLeft, status: http.StatusNoContent}, nil
 		case err != nil:
@@ -200,7 +216,7 @@ func (p *Proxy) prepare(ctx context.Context, x *exchange, r *http.Request) (*ans
 		x.credential = p.swap.choose(credentials)
 	}
 	if concerned && kind == scim.Patch {
-		p.completeTargets(ctx, x, r.Header)
+		return nil, p.completeTargets(ctx, x, r.Header)
 	}
 	return nil, nil
 }
@@ -303,8 +319,10 @@ func (p *Proxy) fail(x *exchange, err error) {
 }
 
 // close names how the exchange ended, if nothing did so yet, and writes its
-// log line.
+// log line. A panic of ours ends the exchange as a broken one, and no other.
 func (p *Proxy) close(x *exchange) {
+	panicked := recover()
+	p.load.release(x)
 	if x.abort != nil {
 		x.abort(nil)
 	}
@@ -313,6 +331,9 @@ func (p *Proxy) close(x *exchange) {
 		broken = x.answered.broken
 	}
 	switch {
+	case panicked != nil && panicked != http.ErrAbortHandler: //nolint:errorlint // a panic's value, no error
+		x.class, x.level, x.cause, x.stack = classInternal, zap.ErrorLevel, fmt.Sprintf("a panic with a value of type %T", panicked), debug.Stack()
+		panicked = http.ErrAbortHandler
 	case x.class != "":
 	case x.complete && x.status >= http.StatusInternalServerError:
 		x.class, x.level = classBackendError, zap.WarnLevel
@@ -324,13 +345,15 @@ func (p *Proxy) close(x *exchange) {
 	case broken != nil:
 		x.class, x.level, x.cause = classCut, zap.WarnLevel, p.options.Explain(broken).Cause
 	default:
-		// A panic: net/http reports it with its stack.
 		x.class, x.level = classInternal, zap.ErrorLevel
 	}
 	for id := range x.rules.All() {
 		p.fired[id].Add(1)
 	}
-	x.log(p.options.Log)
+	p.journal.write(x)
+	if panicked != nil {
+		panic(panicked)
+	}
 }
 
 // RulesFired returns, for the name of each rule of [scim.Rules], how many
@@ -354,6 +377,7 @@ func IsPing(r *http.Request) bool {
 // that has to stay up: it answers the host's ping and refuses every other call
 // with 503.
 func Misconfigured(log *zap.Logger) http.Handler {
+	journal := newJournal(log)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if IsPing(r) {
 			return
@@ -362,6 +386,6 @@ func Misconfigured(log *zap.Logger) http.Handler {
 		found := problemOf(errSettings)
 		x.class, x.level, x.remedy = found.class, found.level, found.remedy
 		x.refuse(found)
-		x.log(log)
+		journal.write(x)
 	})
 }

@@ -83,7 +83,7 @@ func newStage(t *testing.T, change ...func(*proxy.Options)) *stage {
 	s.outbound.set("old", "older")
 	log := zap.New(core)
 	options := proxy.Options{
-		Backend: &url.URL{Scheme: "https", Host: "backend.example.com"}, Timeout: 50 * time.Second, MaxBody: 1 << 20,
+		Backend: &url.URL{Scheme: "https", Host: "backend.example.com"}, Timeout: 50 * time.Second, MaxBody: 1 << 20, MaxConcurrent: 10_000,
 		Inbound:  token.NewCache(token.ReadCredentials(&s.inbound), token.Windows{}, log),
 		Outbound: token.NewCache(token.ReadCredentials(&s.outbound), token.Windows{}, log),
 		Explain:  func(error) proxy.Fault { return proxy.Fault{} }, Log: log, Transport: roundTripper(s.backend),

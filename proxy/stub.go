@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"cmp"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
@@ -35,23 +37,23 @@ type stubMeta struct {
 
 // stub answers a call about groups. Its answers say no more than that the call
 // was understood: there is no group.
-func (p *Proxy) stub(x *exchange, header http.Header) (*answer, error) {
+func (p *Proxy) stub(ctx context.Context, x *exchange, header http.Header) (*answer, error) {
 	switch x.endpoint {
 	case "/Groups":
-		return p.stubCollection(x, header)
+		return p.stubCollection(ctx, x, header)
 	case "/Groups/{id}":
-		return p.stubResource(x, header)
+		return p.stubResource(ctx, x, header)
 	}
 	return nil, errNoGroup
 }
 
 // stubCollection answers for all groups, of which there are none.
-func (p *Proxy) stubCollection(x *exchange, header http.Header) (*answer, error) {
+func (p *Proxy) stubCollection(ctx context.Context, x *exchange, header http.Header) (*answer, error) {
 	switch {
 	case isSafe(x.method):
 		return noGroups(), nil
 	case x.method == http.MethodPost:
-		return p.stubCreate(x, header)
+		return p.stubCreate(ctx, x, header)
 	}
 	x.Header().Set("Allow", "GET, HEAD, POST")
 	return nil, errGroupMethod
@@ -62,7 +64,7 @@ func noGroups() *answer {
 }
 
 // stubResource answers for the group that an id stands for.
-func (p *Proxy) stubResource(x *exchange, header http.Header) (*answer, error) {
+func (p *Proxy) stubResource(ctx context.Context, x *exchange, header http.Header) (*answer, error) {
 	id := p.lastSegment(x)
 	if id == ".search" && x.method == http.MethodPost {
 		return noGroups(), nil // RFC 7644 section 3.4.3
@@ -75,7 +77,7 @@ func (p *Proxy) stubResource(x *exchange, header http.Header) (*answer, error) {
 		return p.stubAnswer(x, http.StatusOK, group, ""), nil
 	case x.method == http.MethodPatch:
 		// What nobody can read was not accepted.
-		if _, err := p.readGroup(x, header); err != nil {
+		if _, err := p.readGroup(ctx, x, header); err != nil {
 			return nil, err
 		}
 		return &answer{by: byGroupStub, status: http.StatusNoContent}, nil
@@ -87,8 +89,8 @@ func (p *Proxy) stubResource(x *exchange, header http.Header) (*answer, error) {
 }
 
 // stubCreate answers a POST.
-func (p *Proxy) stubCreate(x *exchange, header http.Header) (*answer, error) {
-	sent, err := p.readGroup(x, header)
+func (p *Proxy) stubCreate(ctx context.Context, x *exchange, header http.Header) (*answer, error) {
+	sent, err := p.readGroup(ctx, x, header)
 	if err != nil {
 		return nil, err
 	}
@@ -107,14 +109,16 @@ func (p *Proxy) stubCreate(x *exchange, header http.Header) (*answer, error) {
 }
 
 // readGroup reads what a body says of a group's identity.
-func (p *Proxy) readGroup(x *exchange, header http.Header) (scim.GroupIdentity, error) {
+func (p *Proxy) readGroup(ctx context.Context, x *exchange, header http.Header) (group scim.GroupIdentity, err error) {
 	if isEncoded(header["Content-Encoding"]) {
-		return scim.GroupIdentity{}, errContentEncoding
+		return group, errContentEncoding
 	}
-	if err := x.holdBody(p.options.MaxBody, true); err != nil {
-		return scim.GroupIdentity{}, err
+	if err := x.holdBody(p.options.MaxBody, true, p.load); err != nil {
+		return group, err
 	}
-	return scim.ReadGroup(x.body.held)
+	var refused error
+	err = p.load.parse(ctx, len(x.body.held), func() { group, refused = scim.ReadGroup(x.body.held) })
+	return group, cmp.Or(err, refused)
 }
 
 // stubAnswer answers with a group, at the call's own URL or, for a POST, below.

@@ -228,7 +228,7 @@ func TestNothingOfTheProxyPrintsASecret(t *testing.T) {
 		}
 		synctest.Wait() // fmt would race with the end of the read
 		options := proxy.Options{
-			Backend: &url.URL{Scheme: "https", Host: "scim.corp.example.com"}, Timeout: time.Second, MaxBody: 1,
+			Backend: &url.URL{Scheme: "https", Host: "scim.corp.example.com"}, Timeout: time.Second, MaxBody: 1, MaxConcurrent: 1,
 			Inbound: cache, Outbound: cache, Transport: http.DefaultTransport, Explain: func(error) proxy.Fault { return proxy.Fault{} }, Log: zap.NewNop(),
 		}
 		handler, err := proxy.New(options)

@@ -115,7 +115,7 @@ func newWorld(t *testing.T, with setup) *world {
 	roots := func(context.Context) (*upstream.Roots, error) { return &upstream.Roots{Pool: authority.Pool()}, nil }
 	options := proxy.Options{
 		Backend: base, Host: serverName, Path: strings.TrimSuffix(orDefault(with.path, "/scim"), "/"),
-		Timeout: orDefault(with.timeout, 20*time.Second), MaxBody: orDefault(with.maxBody, 1<<20), UserAgent: "proxy-test",
+		Timeout: orDefault(with.timeout, 20*time.Second), MaxBody: orDefault(with.maxBody, 1<<20), UserAgent: "proxy-test", MaxConcurrent: 10_000,
 		Inbound:   token.NewCache(token.ReadCredentials(token.Static(token.NewSecret(entraToken))), token.Windows{}, log),
 		Outbound:  token.NewCache(token.ReadCredentials(w.secret), token.Windows{}, log),
 		Transport: upstream.NewTransport(upstream.Options{ServerName: serverName, Roots: roots}),

@@ -28,6 +28,8 @@ locals {
     "INTEGER_ATTRIBUTES",
     "LOG_LEVEL",
     "MAX_BODY",
+    "MAX_CONCURRENT",
+    "MAX_HEADER",
     "MULTIVALUED_ATTRIBUTES",
     "SECRET_REFRESH",
     "SECRET_STALE",
@@ -50,6 +52,10 @@ locals {
       BACKEND_AUTH    = var.backend_auth
       NORMALIZE       = var.normalize
       SCIM_PATH       = var.scim_path
+
+      # For Go's collector, and for the bodies that the proxy holds at a time. The rest of the instance is for
+      # the Functions host and the system.
+      GOMEMLIMIT = "${var.instance_memory_mb * 3 / 8}MiB"
     },
     var.backend_auth == "none" ? {} : { BACKEND_TOKEN = "keyvault:backend-token" },
     var.backend_ca == null ? {} : { BACKEND_CA = "plain:${base64encode(var.backend_ca)}" },

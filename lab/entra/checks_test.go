@@ -137,7 +137,7 @@ func newProxy(t testing.TB, rules, backendURL, inbound, outbound string, o proxy
 		return token.NewCache(token.ReadCredentials(token.Static(token.NewSecret(value))), token.Windows{}, zap.NewNop())
 	}
 	o.Inbound, o.Outbound, o.OutboundFixed = credentials(inbound), credentials(outbound), true
-	o.Path, o.Timeout, o.MaxBody, o.Log = "/scim", 30*time.Second, 1<<20, zap.NewNop()
+	o.Path, o.Timeout, o.MaxBody, o.MaxConcurrent, o.Log = "/scim", 30*time.Second, 1<<20, 1000, zap.NewNop()
 	o.Explain = func(err error) proxy.Fault { return proxy.Fault{Problem: proxy.ErrUnreachable, Cause: err.Error()} }
 	handler, err := proxy.New(o)
 	if err != nil {

@@ -123,7 +123,7 @@ func (s *system) proxied(t *testing.T) *client {
 		outbound = nil
 	}
 	handler, err := proxy.New(proxy.Options{
-		Backend: base, Path: "/scim", Timeout: 20 * time.Second, MaxBody: 1 << 20,
+		Backend: base, Path: "/scim", Timeout: 20 * time.Second, MaxBody: 1 << 20, MaxConcurrent: 1000,
 		Inbound: secret(entraToken), Outbound: outbound, OutboundFixed: true,
 		Scheme:    proxy.Scheme{User: auth.User, Header: auth.key()},
 		Transport: upstream.NewTransport(s.link(t)), Normalizer: s.normalizer(t),

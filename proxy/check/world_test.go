@@ -138,7 +138,7 @@ func (w *world) proxy(rules scim.Set, plain bool, log *zap.Logger) (http.Handler
 	}
 	roots := func(context.Context) (*upstream.Roots, error) { return upstream.ParseBundle(w.authority.PEM()) }
 	return proxy.New(proxy.Options{
-		Backend: w.Backend, Host: w.Host, Path: w.Path, Timeout: w.Timeout, MaxBody: 1 << 20, UserAgent: w.UserAgent,
+		Backend: w.Backend, Host: w.Host, Path: w.Path, Timeout: w.Timeout, MaxBody: 1 << 20, MaxConcurrent: 1000, UserAgent: w.UserAgent,
 		Inbound: cache(check.Inbound), Outbound: cache(check.Outbound),
 		Transport:  upstream.NewTransport(upstream.Options{ServerName: w.ServerName, Roots: roots, Timeout: w.Timeout, Lookup: w.Lookup, Dial: w.Dial}),
 		StubGroups: w.StubGroups && !plain, Normalizer: normalizer, PublicURL: publicURL, Explain: explain, Log: log,

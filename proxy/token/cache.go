@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -231,7 +232,7 @@ func (c *Cache[T]) read(renewal bool) *flight {
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), loadLimit)
 		defer cancel()
-		value, err := c.load(ctx)
+		value, err := c.attempt(ctx)
 		c.store(value, err, renewal)
 		c.mu.Lock()
 		c.flight = nil
@@ -239,6 +240,17 @@ func (c *Cache[T]) read(renewal bool) *flight {
 		close(f.done)
 	}()
 	return f
+}
+
+// attempt calls load. A panic there is a failed read: in the flight's goroutine it
+// would end the process.
+func (c *Cache[T]) attempt(ctx context.Context) (value T, err error) {
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			err = fmt.Errorf("a panic with a value of type %T, at %s", panicked, debug.Stack())
+		}
+	}()
+	return c.load(ctx)
 }
 
 // store runs in the flight, so it never races with itself.

@@ -264,3 +264,30 @@ func TestCacheKeepsThePreviousValueWhenTheNextIsBad(t *testing.T) {
 		}
 	})
 }
+
+// A panic in a read is a failed read: in a goroutine of its own it would end the
+// process.
+func TestPanicOfAReadIsAFailedRead(t *testing.T) {
+	core, logs := observer.New(zap.DebugLevel)
+	panics := true
+	cache := token.NewCache(func(context.Context) (token.Secret, error) {
+		if panics {
+			panic("canary")
+		}
+		return token.NewSecret("value"), nil
+	}, token.Windows{}, zap.New(core))
+	synctest.Test(t, func(t *testing.T) {
+		if _, err := cache.Get(t.Context()); !errors.Is(err, token.ErrUnavailable) || strings.Contains(err.Error(), "canary") {
+			t.Errorf("%v", err)
+		}
+		lines := logs.All()
+		if cause, _ := lines[0].ContextMap()["cause"].(string); len(lines) != 1 || lines[0].Level != zap.ErrorLevel || !strings.Contains(cause, "cache_test.go") {
+			t.Errorf("lines: %v", lines)
+		}
+		panics = false
+		time.Sleep(time.Minute)
+		if got, err := cache.Get(t.Context()); err != nil || got.Reveal() != "value" {
+			t.Errorf("afterwards: %v, %v", got, err)
+		}
+	})
+}

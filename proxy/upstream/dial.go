@@ -139,8 +139,9 @@ func isDialing(err error) bool {
 	_, isTerms := errors.AsType[*termsError](err)
 	_, isForbidden := errors.AsType[*forbiddenError](err)
 	_, isHandshake := errors.AsType[*handshakeError](err)
+	_, isPanic := errors.AsType[*panicError](err)
 	op, isOp := errors.AsType[*net.OpError](err)
-	return isTerms || isForbidden || isHandshake || isOp && op.Op == "dial"
+	return isPanic || isTerms || isForbidden || isHandshake || isOp && op.Op == "dial"
 }
 
 // renew replaces what the handshake failed for, and reports whether there was

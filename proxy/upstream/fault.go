@@ -46,6 +46,9 @@ func Explain(err error) Fault {
 	if forbidden, ok := errors.AsType[*forbiddenError](err); ok {
 		return explainForbidden(forbidden)
 	}
+	if panicked, ok := errors.AsType[*panicError](err); ok {
+		return Fault{Stage: Connect, Class: "internal", Cause: panicked.Error(), Remedy: "report it, with the stack in the cause"}
+	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
 		return explainDial(op)
 	}

@@ -109,8 +109,8 @@ func NewTransport(options Options) *Transport {
 	// default transport.
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.Proxy = nil
-	transport.DialContext = d.dial
-	transport.DialTLSContext = d.dialTLS
+	transport.DialContext = guarded(d.dial)
+	transport.DialTLSContext = guarded(d.dialTLS)
 	transport.DisableCompression = true
 	transport.ForceAttemptHTTP2 = true
 	transport.HTTP2 = &http.HTTP2Config{

@@ -43,6 +43,12 @@ type proxySettings = {
   @description('Largest request body, such as 1MiB.')
   MAX_BODY: string?
 
+  @description('Largest request header, such as 16KiB.')
+  MAX_HEADER: string?
+
+  @description('How many calls an instance takes at a time; others get 503.')
+  MAX_CONCURRENT: string?
+
   @description('true shows addresses, names and certificates to whoever asks for the check with the token of Entra.')
   CHECK_DETAILS: string?
 

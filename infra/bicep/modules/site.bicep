@@ -134,6 +134,12 @@ var proxySettings = [
     name: 'SCIM_PATH'
     value: scimPath
   }
+  {
+    // For Go's collector, and for the bodies that the proxy holds at a time. The rest of the instance is for the
+    // Functions host and the system.
+    name: 'GOMEMLIMIT'
+    value: '${instanceMemoryMB * 3 / 8}MiB'
+  }
 ]
 
 var tokenSetting = {

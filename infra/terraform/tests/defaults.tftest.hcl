@@ -249,6 +249,7 @@ run "system" {
       BACKEND_TOKEN                             = "keyvault:backend-token"
       NORMALIZE                                 = "all"
       SCIM_PATH                                 = "/scim"
+      GOMEMLIMIT                                = "192MiB"
     }
     error_message = "The app has other settings: ${join(", ", [for setting in azapi_resource.site.body.properties.siteConfig.appSettings : nonsensitive(setting.name)])}."
   }

@@ -91,6 +91,11 @@ run "scale" {
   }
 
   assert {
+    condition     = contains(azapi_resource.site.body.properties.siteConfig.appSettings, { name = "GOMEMLIMIT", value = "768MiB" })
+    error_message = "The limit of memory does not follow the size of the instance."
+  }
+
+  assert {
     condition     = azapi_resource.site.body.properties.functionAppConfig.runtime.version == "2.0"
     error_message = "The runtime's version is not runtime_version."
   }
@@ -187,6 +192,8 @@ run "all_settings" {
       MULTIVALUED_ATTRIBUTES = "c"
       EXTENSION_SCHEMAS      = "urn:example:Employee"
       MAX_BODY               = "2MiB"
+      MAX_HEADER             = "32KiB"
+      MAX_CONCURRENT         = "500"
       CHECK_DETAILS          = "false"
       LOG_LEVEL              = "debug"
     }
@@ -202,6 +209,7 @@ run "all_settings" {
       BACKEND_CLIENT_CERT    = "keyvault:backend-client-certificate"
       NORMALIZE              = "all,-roles-drop-id"
       SCIM_PATH              = "/"
+      GOMEMLIMIT             = "192MiB"
       PUBLIC_URL             = "https://scim.contoso.com"
       BACKEND_USERNAME       = "svc-scim"
       BACKEND_SERVER_NAME    = "scim.contoso.com"
@@ -216,6 +224,8 @@ run "all_settings" {
       MULTIVALUED_ATTRIBUTES = "c"
       EXTENSION_SCHEMAS      = "urn:example:Employee"
       MAX_BODY               = "2MiB"
+      MAX_HEADER             = "32KiB"
+      MAX_CONCURRENT         = "500"
       CHECK_DETAILS          = "false"
       LOG_LEVEL              = "debug"
     }
