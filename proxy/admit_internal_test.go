@@ -182,7 +182,7 @@ func TestAllocationCeilings(t *testing.T) {
 func TestExchangesReuseTheCopyBuffer(t *testing.T) {
 	cache := token.NewCache(token.ReadCredentials(token.Static(token.NewSecret("token"))), token.Windows{}, zap.NewNop())
 	p, err := New(Options{
-		Backend: &url.URL{Scheme: "https", Host: "backend.example.com"}, Timeout: time.Minute, MaxBody: 1, Inbound: cache, Outbound: cache,
+		Backend: &url.URL{Scheme: "https", Host: "backend.example.com"}, Timeout: time.Minute, MaxBody: 1, MaxConcurrent: 10, Inbound: cache, Outbound: cache,
 		Explain: func(error) Fault { return Fault{} }, Log: zap.NewNop(),
 		Transport: transportFunc(func(r *http.Request) *http.Response {
 			return &http.Response{StatusCode: 200, Request: r, Header: http.Header{}, ContentLength: -1, Body: io.NopCloser(strings.NewReader("{}"))}

@@ -94,7 +94,7 @@ const smallPatch = `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"]
 func newProxy(t *testing.T, cache *token.Cache[token.Credentials], n *scim.Normalizer) *Proxy {
 	t.Helper()
 	p, err := New(Options{
-		Backend: &url.URL{Scheme: "https", Host: "backend.example.com"}, Timeout: time.Minute, MaxBody: 1 << 20, Inbound: cache, Outbound: cache,
+		Backend: &url.URL{Scheme: "https", Host: "backend.example.com"}, Timeout: time.Minute, MaxBody: 1 << 20, MaxConcurrent: 10, Inbound: cache, Outbound: cache,
 		Explain: func(error) Fault { return Fault{} }, Log: zap.NewNop(), Normalizer: n,
 		Transport: transportFunc(func(r *http.Request) *http.Response {
 			return &http.Response{StatusCode: http.StatusNoContent, Request: r, Header: http.Header{}, Body: http.NoBody}
