@@ -16,6 +16,16 @@ func (r *rotation) judge() {
 	r.Helper()
 	memory := r.peakMemory()
 	r.entra.halt()
+	if err := r.proxy.death(); err != nil {
+		r.Error(err)
+	}
+	r.judgeCalls(memory)
+	r.judgeLog()
+}
+
+// judgeCalls counts, after the last call.
+func (r *rotation) judgeCalls(memory string) {
+	r.Helper()
 	calls, failed := r.entra.total()
 	seconds := time.Since(r.began).Seconds()
 	r.Logf("%d calls in %.0f s, %d failed; %d pending at most; the proxy's memory at its peak: %s\n%s",
@@ -25,9 +35,6 @@ func (r *rotation) judge() {
 	}
 	if enough := int(seconds * float64(r.rate) * 3 / 4); calls < enough {
 		r.Errorf("%d calls; want %d at least", calls, enough)
-	}
-	if err := r.proxy.death(); err != nil {
-		r.Error(err)
 	}
 	if strays := r.vault.Strays(); len(strays) > 0 {
 		r.Errorf("the environment's proxy was asked for %q", strays)
@@ -49,7 +56,6 @@ func (r *rotation) judge() {
 	if len(r.entra.acknowledged) < calls/3 {
 		r.Errorf("%d POSTs and PATCHes of %d calls", len(r.entra.acknowledged), calls)
 	}
-	r.judgeLog()
 }
 
 // expectNone fails with how many there are, and some of them.

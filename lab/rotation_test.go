@@ -174,7 +174,9 @@ func (r *rotation) startProxy(binary string) (origin string) {
 	port := listener.Addr().(*net.TCPAddr).Port
 	listener.Close()
 	origin = "http://127.0.0.1:" + strconv.Itoa(port)
-	settings := append(stand.References("keyvault:"),
+	// All calls come to one instance here, and those that wait for a credential
+	// are many.
+	settings := append(stand.References("keyvault:"), "MAX_CONCURRENT=20000",
 		"PORT="+strconv.Itoa(port), "PUBLIC_URL="+origin, "BACKEND_URL="+r.backend.server.URL+backendPath, "BACKEND_SERVER_NAME="+stand.BackendName)
 	if r.refresh > 0 {
 		settings = append(settings, "SECRET_REFRESH="+r.refresh.String())
