@@ -74,22 +74,35 @@ func errorAnswer(err error) answer {
 // write sends a. HEAD gets the header fields of GET without the content (RFC
 // 9110 section 9.3.2).
 func (a answer) write(w http.ResponseWriter, r *http.Request) {
+	media, data := a.encoded()
+	send(w, r, a.status, media, data)
+}
+
+// encoded is the body with its media type; nil if there is none.
+func (a answer) encoded() (media string, data []byte) {
 	if a.body == nil {
-		w.WriteHeader(a.status)
-		return
+		return "", nil
 	}
-	media := cmp.Or(a.media, mediaType)
+	if text, ok := a.body.(page); ok {
+		return "text/html; charset=utf-8", []byte(text)
+	}
 	data, err := json.Marshal(a.body)
 	if err != nil {
 		// Bodies are made of strings, booleans, ints, maps and slices only.
 		panic(err)
 	}
-	if text, ok := a.body.(page); ok {
-		media, data = "text/html; charset=utf-8", []byte(text)
+	return cmp.Or(a.media, mediaType), data
+}
+
+// send writes an encoded answer.
+func send(w http.ResponseWriter, r *http.Request, status int, media string, data []byte) {
+	if data == nil {
+		w.WriteHeader(status)
+		return
 	}
 	w.Header().Set("Content-Type", media)
 	w.Header().Set("Content-Length", strconv.Itoa(len(data)))
-	w.WriteHeader(a.status)
+	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(data) // the client is gone; nobody is left to tell
 	}

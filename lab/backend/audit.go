@@ -1,6 +1,8 @@
 package backend
 
 import (
+	"crypto/sha256"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -18,6 +20,11 @@ type AuditEntry struct {
 	Target string
 	// Status is that of the answer.
 	Status int
+	// Traceparent is the request's field of that name (W3C Trace Context);
+	// empty means none.
+	Traceparent string
+	// Digest is that of the answer's body, an empty one included.
+	Digest [sha256.Size]byte
 }
 
 // Audit returns the calls that Options.Audit keeps, the oldest first. Calls
@@ -33,6 +40,17 @@ type audit struct {
 	mu    sync.Mutex
 	ring  []AuditEntry
 	first int // the oldest, once the ring is full
+}
+
+// note adds a call with the encoded body of its answer.
+func (a *audit) note(began time.Time, r *http.Request, status int, body []byte) {
+	if a.size <= 0 {
+		return // a digest costs something
+	}
+	a.add(AuditEntry{
+		Time: began, Method: r.Method, Target: r.URL.RequestURI(), Status: status,
+		Traceparent: r.Header.Get("Traceparent"), Digest: sha256.Sum256(body),
+	})
 }
 
 func (a *audit) add(entry AuditEntry) {

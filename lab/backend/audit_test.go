@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"crypto/sha256"
 	"net/http"
 	"strconv"
 	"strings"
@@ -22,20 +23,24 @@ func TestAudit(t *testing.T) {
 	wrong := l.request(t, http.MethodDelete, "/Users/1%2f2", "")
 	wrong.Header.Del("Authorization")
 	l.send(t, wrong)
-	l.do(t, http.MethodPost, "/Users", "{}")
+	refused := l.do(t, http.MethodPost, "/Users", "{}")
 	elsewhere, err := http.NewRequestWithContext(t.Context(), http.MethodGet, l.server.URL+"/admin", http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
+	elsewhere.Header.Set("Traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
 	l.send(t, elsewhere)
 	want := []AuditEntry{
 		{Method: "GET", Target: basePath + probe, Status: 200},
 		{Method: "DELETE", Target: basePath + "/Users/1%2f2", Status: 401},
 		{Method: "POST", Target: basePath + "/Users", Status: 400},
-		{Method: "GET", Target: "/admin", Status: 404},
+		{Method: "GET", Target: "/admin", Status: 404, Traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"},
 	}
-	if diff := cmp.Diff(want, l.backend.Audit(), cmpopts.IgnoreFields(AuditEntry{}, "Time")); diff != "" {
+	if diff := cmp.Diff(want, l.backend.Audit(), cmpopts.IgnoreFields(AuditEntry{}, "Time", "Digest")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got := l.backend.Audit()[2].Digest; got != sha256.Sum256([]byte(refused.raw)) {
+		t.Errorf("the digest is not that of the answer %s", refused.raw)
 	}
 	handle(l.backend.WithToken("other"), http.MethodGet, "/Users", "")
 	if got := l.backend.Audit(); len(got) != 5 || got[4].Status != 401 {

@@ -179,9 +179,10 @@ var (
 func (b *Backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	got := b.respond(w, r)
+	media, data := got.encoded()
 	// Before the answer goes out: who has it finds it in the log.
-	b.audit.add(AuditEntry{Time: began, Method: r.Method, Target: r.URL.RequestURI(), Status: got.status})
-	got.write(w, r)
+	b.audit.note(began, r, got.status, data)
+	send(w, r, got.status, media, data)
 }
 
 // respond is ServeHTTP but for the writing.
