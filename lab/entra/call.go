@@ -35,6 +35,11 @@ type Call struct {
 	Skipped bool
 	// Detail is the reason, on one line, when OK is false.
 	Detail string
+	// Answer is the answer's body as it came, and not nil; nil if there was no
+	// answer, or it did not come whole. Only jobs have it.
+	Answer []byte
+	// Traceparent is what Options.Traceparent made for the call.
+	Traceparent string
 }
 
 // step is one row of a sequence. Path, query and body may hold {keys} of ids

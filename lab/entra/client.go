@@ -57,6 +57,9 @@ type Options struct {
 	Lost []string
 	// Timeout bounds one call, its body included; zero means Entra's 60 s.
 	Timeout time.Duration
+	// Traceparent makes the W3C Trace Context of each call, so that a test can
+	// tell what became of it. Entra sends none, and nil sends none.
+	Traceparent func() string
 }
 
 // Client sends Entra's requests to one tenant URL. It is safe for concurrent
@@ -123,6 +126,7 @@ type answer struct {
 	status int
 	header http.Header
 	body   []byte
+	trace  string // of the request
 }
 
 // grace is how long a call that makes something may go on once the context has
@@ -172,12 +176,17 @@ func (c *Client) send(ctx context.Context, method, target string, body []byte) (
 	if body != nil {
 		request.Header.Set("Content-Type", contentType)
 	}
+	var got answer
+	if c.options.Traceparent != nil {
+		got.trace = c.options.Traceparent()
+		request.Header.Set("Traceparent", got.trace)
+	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return answer{}, err
+		return got, err
 	}
 	defer response.Body.Close()
-	got := answer{status: response.StatusCode, header: response.Header}
+	got.status, got.header = response.StatusCode, response.Header
 	got.body, err = io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	switch {
 	case err != nil:

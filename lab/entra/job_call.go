@@ -77,7 +77,10 @@ func (r *round) do(ctx context.Context, q outgoing) (reply, error) {
 func (r *round) try(ctx context.Context, q outgoing, call Call) (answer, reply, error) {
 	start := time.Now()
 	got, err := r.client.send(ctx, q.method, call.Path, call.Sent)
-	call.Duration, call.Status = time.Since(start), got.status
+	call.Duration, call.Status, call.Traceparent = time.Since(start), got.status, got.trace
+	if err == nil {
+		call.Answer = got.body
+	}
 	answered := reply{status: got.status, lost: err != nil}
 	v := &verdict{}
 	if err == nil {
