@@ -77,6 +77,10 @@ type Options struct {
 	// UNVERIFIED either way: that .NET adds one is derived from its HTTP
 	// client's behaviour, not from an observation of the host.
 	NoTraceparent bool
+	// FailureWindow clears the count of failures when it passes between one and
+	// the next; zero means the host's 30 minutes. A shorter one plays crashes
+	// that lie far apart.
+	FailureWindow time.Duration
 }
 
 var (

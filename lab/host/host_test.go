@@ -291,7 +291,7 @@ func TestFailureWindow(t *testing.T) {
 		{[]int{0, 1, 32, 33}, false},
 		{[]int{0, 31, 32, 33}, true},
 	} {
-		var f failures
+		f := failures{window: failureWindow}
 		stopped := false
 		for _, minute := range test.minutes {
 			stopped = f.add(start.Add(time.Duration(minute) * time.Minute))

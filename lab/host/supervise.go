@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,13 +34,14 @@ var errRestart = errors.New("the handler wants to be restarted")
 // failures counts as the host does: not those within a window, but a row of
 // them with no longer gap.
 type failures struct {
-	count int
-	last  time.Time
+	window time.Duration
+	count  int
+	last   time.Time
 }
 
 // add counts one and reports whether the app is to be stopped.
 func (f *failures) add(now time.Time) bool {
-	if now.Sub(f.last) > failureWindow {
+	if now.Sub(f.last) > f.window {
 		f.count = 0
 	}
 	f.count++
@@ -51,7 +53,7 @@ func (f *failures) add(now time.Time) bool {
 // restart follows at once, on the same port.
 func (h *Host) supervise(ctx context.Context) {
 	defer close(h.stopped)
-	var failed failures
+	failed := failures{window: cmp.Or(h.options.FailureWindow, failureWindow)}
 	for {
 		p, err := h.launch()
 		if err != nil {

@@ -44,7 +44,7 @@ func (s *Stand) startBackend() (err error) {
 	}
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
-	protocols.SetHTTP2(s.Certificates != nil)
+	protocols.SetHTTP2(s.Certificates != nil && !s.options.HTTP1)
 	s.server = &http.Server{
 		Handler: handler, ConnState: s.Trouble.ConnState, Protocols: &protocols,
 		ReadHeaderTimeout: 5 * time.Second, ErrorLog: log.New(io.Discard, "", 0),

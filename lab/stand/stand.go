@@ -22,6 +22,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"example.com/entra-scim-proxy/lab/backend"
 	"example.com/entra-scim-proxy/lab/host"
@@ -61,6 +62,10 @@ type Options struct {
 	// Adjust changes the options of the backend before it is made; nil changes
 	// nothing.
 	Adjust func(*Stand, *backend.Options)
+	// HTTP1 keeps the backend from offering HTTP/2.
+	HTTP1 bool
+	// FailureWindow is that of [host.Options].
+	FailureWindow time.Duration
 	// FromEntra and AtBackend wrap what takes Entra's calls, and the backend's
 	// handler. Nil wraps nothing.
 	FromEntra, AtBackend func(http.Handler) http.Handler
@@ -159,7 +164,7 @@ func NewToken() string {
 func (s *Stand) startProxy(ctx context.Context, front net.Listener) (err error) {
 	options := host.Options{
 		App: s.options.App, Settings: s.Settings(), Listener: front,
-		Stdout: s.options.Log, Around: s.options.FromEntra,
+		Stdout: s.options.Log, Around: s.options.FromEntra, FailureWindow: s.options.FailureWindow,
 	}
 	if s.options.Azure {
 		options.Hostname = "contoso-scim.azurewebsites.net"
