@@ -36,6 +36,13 @@ type world struct {
 // the proxy.
 func newWorld(t *testing.T, system string, settings ...string) *world {
 	t.Helper()
+	return newWorldWith(t, system, stand.Options{Settings: settings})
+}
+
+// newWorldWith is newWorld with options of the stand; what every world has
+// alike is put over them.
+func newWorldWith(t *testing.T, system string, options stand.Options) *world {
+	t.Helper()
 	app := os.Getenv("E2E_APP")
 	if app == "" {
 		t.Skip("needs the package: run make e2e, or name its folder in E2E_APP")
@@ -45,7 +52,7 @@ func newWorld(t *testing.T, system string, settings ...string) *world {
 	if w.profile, ok = profile.ByName(system); !ok {
 		t.Fatalf("there is no profile %q", system)
 	}
-	options := stand.Options{App: app, Profile: w.profile, Azure: true, Vault: true, Settings: settings, Log: &w.log}
+	options.App, options.Profile, options.Azure, options.Vault, options.Log = app, w.profile, true, true, &w.log
 	var err error
 	w.Stand, err = stand.New(t.Context(), options)
 	if errors.Is(err, vault.ErrSystem) {
