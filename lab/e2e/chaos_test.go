@@ -165,9 +165,11 @@ func (c *chaos) provision(ctx context.Context, job *entra.Job, d *directory.Dire
 		switch {
 		case err != nil:
 			c.rest(ctx) // quarantine: for Entra, hours
-		case report.Users.Failed+report.Groups.Failed == 0:
-			// Not before: who is created with a lost answer, and disabled before
-			// Entra tries again, stays; Entra creates nobody who is disabled.
+		case len(report.Failures) == 0:
+			// Not before. When an answer is lost, and the directory takes the
+			// change back before Entra tries again, the job has nothing to do and
+			// the backend keeps what it did: somebody who was created, or became
+			// a member. What Entra does then is not known.
 			d.Churn(seed<<32+uint64(broken), size.changes)
 		}
 	}
