@@ -74,37 +74,41 @@ func errorAnswer(err error) answer {
 // write sends a. HEAD gets the header fields of GET without the content (RFC
 // 9110 section 9.3.2).
 func (a answer) write(w http.ResponseWriter, r *http.Request) {
-	media, data := a.encoded()
-	send(w, r, a.status, media, data)
+	a.encoded().send(w, r)
 }
 
-// encoded is the body with its media type; nil if there is none.
-func (a answer) encoded() (media string, data []byte) {
+// encoded is an answer as it goes out; nil data means no body.
+type encoded struct {
+	status int
+	media  string
+	data   []byte
+}
+
+func (a answer) encoded() encoded {
 	if a.body == nil {
-		return "", nil
+		return encoded{status: a.status}
 	}
 	if text, ok := a.body.(page); ok {
-		return "text/html; charset=utf-8", []byte(text)
+		return encoded{a.status, "text/html; charset=utf-8", []byte(text)}
 	}
 	data, err := json.Marshal(a.body)
 	if err != nil {
 		// Bodies are made of strings, booleans, ints, maps and slices only.
 		panic(err)
 	}
-	return cmp.Or(a.media, mediaType), data
+	return encoded{a.status, cmp.Or(a.media, mediaType), data}
 }
 
-// send writes an encoded answer.
-func send(w http.ResponseWriter, r *http.Request, status int, media string, data []byte) {
-	if data == nil {
-		w.WriteHeader(status)
+func (e encoded) send(w http.ResponseWriter, r *http.Request) {
+	if e.data == nil {
+		w.WriteHeader(e.status)
 		return
 	}
-	w.Header().Set("Content-Type", media)
-	w.Header().Set("Content-Length", strconv.Itoa(len(data)))
-	w.WriteHeader(status)
+	w.Header().Set("Content-Type", e.media)
+	w.Header().Set("Content-Length", strconv.Itoa(len(e.data)))
+	w.WriteHeader(e.status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(data) // the client is gone; nobody is left to tell
+		_, _ = w.Write(e.data) // the client is gone; nobody is left to tell
 	}
 }
 

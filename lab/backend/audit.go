@@ -42,14 +42,14 @@ type audit struct {
 	first int // the oldest, once the ring is full
 }
 
-// note adds a call with the encoded body of its answer.
-func (a *audit) note(began time.Time, r *http.Request, status int, body []byte) {
+// note adds a call with its answer.
+func (a *audit) note(began time.Time, r *http.Request, got encoded) {
 	if a.size <= 0 {
 		return // a digest costs something
 	}
 	a.add(AuditEntry{
-		Time: began, Method: r.Method, Target: r.URL.RequestURI(), Status: status,
-		Traceparent: r.Header.Get("Traceparent"), Digest: sha256.Sum256(body),
+		Time: began, Method: r.Method, Target: r.URL.RequestURI(), Status: got.status,
+		Traceparent: r.Header.Get("Traceparent"), Digest: sha256.Sum256(got.data),
 	})
 }
 

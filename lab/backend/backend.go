@@ -178,11 +178,10 @@ var (
 // ServeHTTP answers one SCIM request (RFC 7644 section 3).
 func (b *Backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
-	got := b.respond(w, r)
-	media, data := got.encoded()
+	got := b.respond(w, r).encoded()
 	// Before the answer goes out: who has it finds it in the log.
-	b.audit.note(began, r, got.status, data)
-	send(w, r, got.status, media, data)
+	b.audit.note(began, r, got)
+	got.send(w, r)
 }
 
 // respond is ServeHTTP but for the writing.
