@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -139,7 +140,7 @@ func (w *wire) pump(s *strand, to, from *net.TCPConn, allowance *atomic.Int64) {
 			s.reset()
 			return
 		}
-		if _, failed := to.Write(buffer[:n]); failed != nil || err != nil && err != io.EOF {
+		if _, failed := to.Write(buffer[:n]); failed != nil || err != nil && !errors.Is(err, io.EOF) {
 			s.reset()
 			return
 		}
