@@ -66,9 +66,13 @@ func newAzure(t *testing.T) *azure {
 			if strings.HasPrefix(address, vaultHost) {
 				address = server.Listener.Addr().String()
 			}
+			if !strings.HasPrefix(address, "127.0.0.1:") { // the metadata service of a machine of Azure's
+				return nil, &net.OpError{Op: "dial", Net: network, Err: errors.New("no route to host")}
+			}
 			return dialer.DialContext(ctx, network, address)
 		},
 	}}
+	t.Cleanup(a.client.Transport.(*http.Transport).CloseIdleConnections)
 	return a
 }
 
