@@ -11,15 +11,16 @@ import (
 const module = "example.com/entra-scim-proxy"
 
 type goPackage struct {
-	ImportPath string
-	Imports    []string
-	Standard   bool
+	ImportPath, Dir           string
+	Imports                   []string
+	Standard                  bool
+	TestGoFiles, XTestGoFiles []string
 }
 
-// list returns what go list tells of packages, tests left out.
+// list returns what go list tells of packages; Imports are without those of tests.
 func list(t *testing.T, arguments ...string) []goPackage {
 	t.Helper()
-	command := exec.CommandContext(t.Context(), "go", append([]string{"list", "-json=ImportPath,Imports,Standard"}, arguments...)...)
+	command := exec.CommandContext(t.Context(), "go", append([]string{"list", "-json=ImportPath,Dir,Imports,Standard,TestGoFiles,XTestGoFiles"}, arguments...)...)
 	output, err := command.Output()
 	if err != nil {
 		t.Fatal(err)

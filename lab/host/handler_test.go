@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
 
 // modeSetting makes the test binary a custom handler that works on raw
@@ -29,11 +31,12 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, runHandler(mode))
 		os.Exit(99)
 	}
-	code := m.Run()
-	if err := os.RemoveAll(builtIn); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	}
-	os.Exit(code)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if err := os.RemoveAll(builtIn); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		os.Exit(code)
+	}))
 }
 
 // rawHandler answers with what it got, byte for byte, unless the path or the
