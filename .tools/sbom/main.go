@@ -22,6 +22,8 @@ import (
 	"strings"
 
 	cdx "github.com/CycloneDX/cyclonedx-go"
+
+	"example.com/entra-scim-proxy/tools/modules"
 )
 
 func main() {
@@ -65,7 +67,7 @@ func describe(ctx context.Context, root, binary string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	license, err := licenses(root)
+	license, err := modules.Licenses(root)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +83,7 @@ func describe(ctx context.Context, root, binary string) ([]byte, error) {
 	dependencies := []cdx.Dependency{{Ref: main.BOMRef, Dependencies: refs(linked[info.Main.Path].needs, linked, library)}}
 	for _, dep := range info.Deps {
 		module := linked[dep.Path]
-		if module.licenses, err = licenses(module.folder); err != nil {
+		if module.licenses, err = modules.Licenses(module.folder); err != nil {
 			return nil, err
 		}
 		entry := component(cdx.ComponentTypeLibrary, dep.Path, dep.Version, module.licenses)
