@@ -45,7 +45,7 @@ e2e: ## the package under the Functions host, between Entra and every backend of
 	E2E_APP=$(CURDIR)/$(e2e_app) $(GO) test -count=1 ./lab/e2e
 
 # gofmt -l lists files and exits 0, hence the test for an empty list.
-check: need-go ## formatting, go fix, go mod tidy, lint, actionlint, shellcheck, licences, secrets: what CI asks for besides the tests
+check: need-go ## formatting, go fix, go mod tidy, lint, actionlint, shellcheck, licences, secrets, known vulnerabilities: what CI asks for besides the tests
 	@bad=$$("$$($(GO) env GOROOT)/bin/gofmt" -s -l .) || exit 1; \
 	if [ -n "$$bad" ]; then echo "not formatted, run gofmt -s -w on:" $$bad >&2; exit 1; fi
 	$(GO) fix -diff ./...
@@ -57,6 +57,7 @@ check: need-go ## formatting, go fix, go mod tidy, lint, actionlint, shellcheck,
 	else echo "skipped: shellcheck is not installed"; fi
 	$(GO) run -C .tools ./licenses
 	bash .tools/secrets.sh
+	$(GO) run -C .tools ./vulns
 
 bench: handler ## the proxy's cost per request next to a plain ReverseProxy's, and that of the rules
 	CGO_ENABLED=0 $(GO) run ./lab bench --handler bin/handler
