@@ -6,7 +6,7 @@ SCRIPTS = .ci/run $(shell find . -name '*.sh' -not -path './.git/*' -not -path '
 
 # These are for recipes to spell out as flags; in the environment they would
 # reach the handler, which reads two of them.
-unexport PORT ONCE NORMALIZE VAULT PROFILE RG APP LOCATION PARAMS
+unexport PORT ONCE NORMALIZE VAULT PROFILE RG APP LOCATION PARAMS FUZZ FUZZTIME
 port = $(if $(PORT),--port $(PORT))
 normalize = $(if $(NORMALIZE),--normalize $(NORMALIZE))
 once = $(if $(filter-out 0,$(ONCE)),--once)
@@ -17,7 +17,7 @@ profile = $(if $(PROFILE),--profile $(PROFILE))
 quote = '$(subst ','\'',$(1))'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test e2e check bench package sbom deploy publish infra start clean handler app need-go need-func
+.PHONY: help run test e2e check fuzz bench package sbom deploy publish infra start clean handler app need-go need-func
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -58,6 +58,9 @@ check: need-go ## formatting, go fix, go mod tidy, lint, actionlint, shellcheck,
 	$(GO) run -C .tools ./licenses
 	bash .tools/secrets.sh
 	$(GO) run -C .tools ./vulns
+
+fuzz: need-go ## every fuzz target for FUZZTIME (30s), one after the other; FUZZ=Name is one alone
+	@bash .tools/fuzz.sh $(call quote,$(FUZZTIME)) $(call quote,$(FUZZ))
 
 bench: handler ## the proxy's cost per request next to a plain ReverseProxy's, and that of the rules
 	CGO_ENABLED=0 $(GO) run ./lab bench --handler bin/handler
