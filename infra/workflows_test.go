@@ -39,7 +39,7 @@ func TestActionsArePinned(t *testing.T) {
 			versions[name] = version
 		}
 	}
-	if len(files) != 3 || actions < 10 {
+	if len(files) != 4 || actions < 15 {
 		t.Errorf("%d workflows with %d actions", len(files), actions)
 	}
 }
