@@ -56,6 +56,8 @@ type Options struct {
 	// and a managed identity; false keeps them in files. It fails with
 	// [vault.ErrSystem] on some systems.
 	Vault bool
+	// HTTP1 keeps the backend from offering HTTP/2.
+	HTTP1 bool
 	// Settings of the proxy, NAME=value each, take precedence over those that
 	// the stand makes.
 	Settings []string
