@@ -54,6 +54,11 @@ func plainSegment(segment string) bool {
 	if strings.ContainsAny(segment, ";#") {
 		return false
 	}
+	for i := range len(segment) {
+		if segment[i] >= utf8.RuneSelf {
+			return false // no URI holds it (RFC 3986 section 2.1): UTF-8 to some parsers, Latin-1 to others
+		}
+	}
 	decoded, err := url.PathUnescape(segment)
 	// Bytes that are not UTF-8 are an overlong dot or slash to some parsers
 	// (RFC 3629 section 10).

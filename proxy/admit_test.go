@@ -43,7 +43,7 @@ func TestPathAttacksAreRefused(t *testing.T) {
 			"/scim/Users/a%00", "/scim/Users/a%0d%0aX-Evil:1", "/scim/Users/%7f", "/scim/Users;x=1", "/scim;a/Users", "/scim/Users/1;", "/scim/..;/admin",
 			"/scim/%252e%252e/admin", "/scim/Users/a%252fb", "/scim/Users/%2541", "/scim/Users/%25%34%31",
 			// RFC 3629 section 10: overlong forms of dot and slash.
-			"/scim/%c0%ae%c0%ae/admin", "/scim/Users/a%c0%afb", "/scim/Users/%ff", "/scim/Users/\xff", "/scim/Users/1#/x", "/scim/Users#",
+			"/scim/%c0%ae%c0%ae/admin", "/scim/Users/a%c0%afb", "/scim/Users/%ff", "/scim/Users/\xff", "/scim/Users/\u00e9", "/scim/Users/1#/x", "/scim/Users#",
 			"http://evil.example.com/scim/../admin", "/elsewhere/../scim/Users",
 		},
 		404: {

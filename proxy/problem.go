@@ -70,7 +70,7 @@ var problems = []problem{
 	{errMethod, "method", http.StatusMethodNotAllowed, "",
 		"The method is not one of " + allowedMethods + ".", zap.WarnLevel, ""},
 	{errPath, "path", http.StatusBadRequest, "",
-		"The path holds a dot segment, an encoded slash, backslash or percent sign, a parameter, a fragment, a control character or bytes that are not UTF-8.", zap.WarnLevel, ""},
+		"The path holds a dot segment, an encoded slash, backslash or percent sign, a parameter, a fragment, a control character, a raw byte that is not ASCII, or bytes that are not UTF-8.", zap.WarnLevel, ""},
 	{errOutside, "not_found", http.StatusNotFound, "",
 		"There is no SCIM service at this path; check the Tenant URL.", zap.WarnLevel,
 		"the Tenant URL must end in the path of SCIM_PATH"},
