@@ -99,6 +99,12 @@ func (x *exchange) WriteHeader(status int) {
 		return
 	}
 	x.status = status
+	if r := x.request; len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {
+		// Whoever is in front may have gone by another length: no call may follow
+		// on this connection (RFC 9112 section 6.1). net/http hides a
+		// Content-Length beside the coding, and the coding from HTTP/1.0.
+		x.Header().Set("Connection", "close")
+	}
 	if _, ok := x.Header()["Content-Type"]; !ok {
 		// An explicit nil keeps the server from guessing one.
 		x.Header()["Content-Type"] = nil

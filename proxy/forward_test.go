@@ -150,6 +150,30 @@ func TestRequestTrailersDoNotPass(t *testing.T) {
 	}
 }
 
+// RFC 9112 section 6.1: after a body whose end another server may see elsewhere,
+// nothing on the connection counts as a call.
+func TestNoCallFollowsABodyInChunks(t *testing.T) {
+	hidden := "GET /scim/Users/hidden HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + entraToken + "\r\n\r\n"
+	head := "Host: x\r\nConnection: keep-alive\r\nAuthorization: Bearer " + entraToken + "\r\nTransfer-Encoding: chunked\r\n"
+	for _, sent := range []string{
+		"POST /scim/Users HTTP/1.1\r\n" + head + "\r\n2\r\n{}\r\n0\r\n\r\n",
+		"POST /scim/Users HTTP/1.1\r\n" + head + "Content-Length: 2\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+		"POST /scim/Users HTTP/1.0\r\n" + head + "Content-Length: 2\r\n\r\n{}",
+		"POST /elsewhere HTTP/1.1\r\n" + head + "\r\n0\r\n\r\n",
+	} {
+		w := newWorld(t, setup{})
+		got := w.raw(t, "POST", sent+hidden)
+		for _, one := range w.requests() {
+			if one.URI == "/Users/hidden" {
+				t.Errorf("%q: the call behind it counts", sent)
+			}
+		}
+		if !got.Close {
+			t.Errorf("%q: the connection stays open", sent)
+		}
+	}
+}
+
 func TestResponseHeadersPassByAllowList(t *testing.T) {
 	passing := http.Header{
 		"Content-Type": {"application/scim+json"}, "Content-Encoding": {"identity"}, "Etag": {`W/"1"`},
