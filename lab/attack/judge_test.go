@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode"
@@ -23,57 +24,94 @@ type vector struct {
 	// guards is the CVE, the Go vulnerability or the clause; empty means that of
 	// the class.
 	guards string
-	// raw is what the client sends, with {host}, {token}, {auth}, {path}, {mark},
-	// {smuggled} and {hostile} filled in.
+	// raw is what the client sends, with the names that fill knows.
 	raw string
 	// reach is how many of its requests the backend gets, once they are what a
-	// plain call would be. Behind the host it may be less.
+	// plain call would be; may makes that the most that it gets. Behind the host
+	// it is the most in any case.
 	reach int
-	// cut says that the bytes end within a message: no call follows on the
-	// connection.
-	cut bool
-	// body is what the backend gets as the body of the call, if reach is 1 and
-	// it is known.
-	body string
-	// statuses are those that the first answer may have when the host is not
-	// there to answer; nil means any.
-	statuses []int
+	may   bool
+	// broken says that the body is: what the backend gets of it, it gets as cut.
+	broken bool
+	// last says that the connection has to end after it; cut, that its bytes end
+	// within a message, so that no call can follow.
+	last, cut bool
+	// resolved says that the host makes another, plain path of it, as it undoes
+	// escapes and dot segments, and that the backend may get that.
+	resolved bool
+	// whole says that the backend may get the embedded call, as the text within a
+	// body that it is. swallows says that the attack spoils the next call of its
+	// own connection.
+	whole, swallows bool
+	// ping says that it is the host's question whether the proxy is up.
+	ping bool
+	// body and query are what the backend gets of the call; empty does not ask.
+	body, query string
+}
+
+// add adds a vector that needs no more.
+func (c *attackClass) add(id string, reach int, raw string) {
+	c.vectors = append(c.vectors, vector{id: id, reach: reach, raw: raw})
 }
 
 // hostile is text that must show nowhere: neither at the backend nor in an
 // answer or the log.
 const hostile = "h0stile"
 
+// unlogged is text that a client may send to the backend, and that must not show
+// in the log, nor in an answer that is not the backend's.
+const unlogged = "unl0gged"
+
 // fill replaces the names in a vector's bytes.
 func (w *world) fill(raw, mark string) string {
-	return strings.NewReplacer(
-		"{host}", w.front, "{token}", w.Token(), "{auth}", "Authorization: Bearer "+w.Token(), "{hostile}", hostile,
+	text := strings.NewReplacer(
+		"{host}", w.front, "{token}", w.Token(), "{auth}", "Authorization: Bearer "+w.Token(), "{hostile}", hostile, "{unlogged}", unlogged,
 		"{mark}", mark, "{path}", "/scim/Users/"+mark, "{smuggled}", "/scim/Users/smuggled-"+mark,
 	).Replace(raw)
+	return measured.ReplaceAllStringFunc(text, func(measure string) string {
+		return strconv.Itoa(len(measured.FindStringSubmatch(measure)[1]))
+	})
 }
 
-// next is the call that follows an attack on its connection: the victim's. Bytes
-// that the attack left would become a part of it.
+// measured is what length leaves.
+var measured = regexp.MustCompile(`(?s)\{length:(.*?)\}`)
+
+// next is the call that follows an attack: the victim's. Bytes that the attack
+// left would become a part of it.
 const next = "GET /scim/Users/next-{mark} HTTP/1.1\r\nHost: {host}\r\n{auth}\r\nConnection: close\r\n\r\n"
+
+// leave is an attacker's last call, which gets 404 and ends the connection.
+const leave = "GET /nowhere HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
 
 // tried is an attack that was mounted.
 type tried struct {
 	vector
 	mark string
 	sent string
-	got  []byte
+	got  []byte // of the attacker's connection
+	next []byte // of the victim's, if that is another
 }
 
-// attack mounts one.
+// attack mounts one. In front of the proxy the next call comes on the same
+// connection. The host has a connection to each client, and all share those to
+// the proxy: there the next call comes from another client.
 func (w *world) attack(t *testing.T, v vector) tried {
 	t.Helper()
-	mark := w.newMark()
+	done := tried{vector: v, mark: w.newMark()}
 	raw := v.raw
-	if !v.cut {
+	switch {
+	case v.cut:
+	case w.behindHost:
+		raw += leave
+	default:
 		raw += next
 	}
-	raw = w.fill(raw, mark)
-	return tried{v, mark, raw, w.exchange(t, raw, v.cut)}
+	done.sent = w.fill(raw, done.mark)
+	done.got = w.exchange(t, done.sent, v.cut)
+	if w.behindHost || v.cut {
+		done.next = w.exchange(t, w.fill(next, done.mark), false)
+	}
+	return done
 }
 
 // breach is one way in which something got through.
@@ -87,37 +125,63 @@ func (w *world) judge(v tried, requests []request) (found []breach) {
 	}
 	own, following := 0, 0
 	for _, r := range requests {
+		if v.whole && mark.FindString(r.uri) == v.mark && !strings.Contains(r.uri, "-"+v.mark) {
+			// The client's own words, which name the token.
+			r.body = bytes.ReplaceAll(r.body, []byte(w.Token()), nil)
+		}
 		for _, what := range w.judgeRequest(r) {
 			add("%s", what)
 		}
-		switch {
+		switch path, query, _ := strings.Cut(r.uri, "?"); {
 		case strings.Contains(r.uri, "smuggled-"):
 			add("a smuggled request reached the backend: %s %s", r.method, r.uri)
 		case strings.Contains(r.uri, "next-"+v.mark):
 			following++
-			if r.method != http.MethodGet || r.uri != w.base()+"/Users/next-"+v.mark || len(r.body) > 0 {
+			if r.method != http.MethodGet || path != w.base()+"/Users/next-"+v.mark || query != "" || len(r.body) > 0 {
 				add("the next call was changed: %s %s %q", r.method, r.uri, r.body)
 			}
+		case v.broken && r.cut:
 		default:
 			own++
-			if v.body != "" && string(r.body) != v.body {
-				add("the backend got another body: %.200q", r.body)
+			if v.body != "" && string(r.body) != v.body || v.query != "" && query != w.fill(v.query, v.mark) {
+				add("the backend got another call: ?%.200s %.200q", query, r.body)
 			}
 		}
 	}
-	if own > v.reach || following > 1 || !w.behindHost && own != v.reach {
-		add("the backend got %d requests, and %d of the next call; want %d", own, following, v.reach)
+	if v.resolved && w.behindHost {
+		v.reach = 1
 	}
+	if own > v.reach || own < v.reach && !v.may && !w.behindHost {
+		add("the backend got %d of its requests", own)
+	}
+	if shared := !w.behindHost && !v.cut; following > 1 || !shared && following < 1 || shared && (v.last || v.swallows) && following > 0 ||
+		shared && !v.last && !v.swallows && following == 0 && v.reach > 0 && !v.may {
+		add("the backend got the next call %d times", following)
+	}
+	w.judgeAnswers(v, add)
+	return found
+}
+
+// judgeAnswers tells what is wrong with what came back.
+func (w *world) judgeAnswers(v tried, add func(string, ...any)) {
 	answers, _ := parse(v.sent, v.got)
-	if v.statuses != nil && !w.behindHost && (len(answers) == 0 || !slices.Contains(v.statuses, answers[0].status)) {
-		add("the answer is %.100q", v.got)
+	for _, a := range answers {
+		switch {
+		case a.status == http.StatusContinue:
+		case a.status < 200:
+			add("the answer is %d", a.status)
+		case a.status < 400 && v.reach == 0 && !v.ping:
+			add("an attack was answered with %d", a.status)
+		}
 	}
 	for _, secret := range append(w.inside, hostile) {
-		if bytes.Contains(v.got, []byte(secret)) {
+		if bytes.Contains(v.got, []byte(secret)) || bytes.Contains(v.next, []byte(secret)) {
 			add("an answer holds %q", secret)
 		}
 	}
-	return found
+	if v.reach == 0 && bytes.Contains(v.got, []byte(unlogged)) {
+		add("an answer of the proxy's holds what the client sent: %.300q", v.got)
+	}
 }
 
 // forwarded are the header fields that a request at the backend may have:
@@ -128,6 +192,14 @@ var forwarded = []string{
 	"Authorization", "User-Agent", "Content-Length",
 }
 
+// plain is a path (RFC 3986 section 3.3) without parameters, and without an
+// escaped slash, backslash, percent sign or control character; dotted has a
+// segment that is a way up.
+var (
+	plain  = regexp.MustCompile(`^(?:/(?:[A-Za-z0-9._~!$&'()*+,=:@-]|%(?:2[0-46-9A-Ea-e]|3[0-9A-Fa-f]|[46][0-9A-Fa-f]|5[0-9ABD-Fabd-f]|7[0-9A-Ea-e]|[89A-Fa-f][0-9A-Fa-f]))*)*$`)
+	dotted = regexp.MustCompile(`(?i)/(?:\.|%2e){1,2}(?:/|$)`)
+)
+
 // judgeRequest tells what is wrong with a request that the backend got,
 // whoever sent it.
 func (w *world) judgeRequest(r request) (wrong []string) {
@@ -137,6 +209,9 @@ func (w *world) judgeRequest(r request) (wrong []string) {
 	}
 	if path, _, _ := strings.Cut(r.uri, "?"); !strings.HasPrefix(path, w.base()+"/") && path != w.base() {
 		add("the backend got a path outside of its base: %s", r.uri)
+	}
+	if path, _, _ := strings.Cut(r.uri, "?"); !plain.MatchString(path) || dotted.MatchString(path) {
+		add("the backend got a path that parsers may differ on: %q", r.uri)
 	}
 	if r.host != stand.BackendName {
 		add("the backend got the host %q", r.host)
@@ -199,7 +274,7 @@ func (w *world) judgeLine(text string) (wrong []string) {
 	if line["class"] == "internal" || line["level"] == "error" {
 		add("the proxy has a fault of its own")
 	}
-	for _, secret := range append(w.Secrets(), hostile, "filter=") {
+	for _, secret := range append(w.Secrets(), hostile, unlogged, "filter=") {
 		if strings.Contains(text, secret) {
 			add("the log holds %q", secret)
 		}

@@ -169,16 +169,17 @@ type request struct {
 	method, uri, host, proto string
 	header, trailer          http.Header
 	body                     []byte
+	cut                      bool // the body did not come to its end
 }
 
 // record notes each request that arrives, before the backend sees it.
 func (w *world) record(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		body := new(bytes.Buffer)
-		_, _ = body.ReadFrom(http.MaxBytesReader(rw, r.Body, 1<<20)) // a body that is cut is judged as far as it came
+		_, err := body.ReadFrom(http.MaxBytesReader(rw, r.Body, 1<<20))
 		got := request{
 			method: r.Method, uri: r.RequestURI, host: r.Host, proto: r.Proto,
-			header: r.Header.Clone(), trailer: r.Trailer.Clone(), body: body.Bytes(),
+			header: r.Header.Clone(), trailer: r.Trailer.Clone(), body: body.Bytes(), cut: err != nil,
 		}
 		w.mu.Lock()
 		w.requests = append(w.requests, got)
