@@ -1,6 +1,9 @@
 package attack
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // get is a plain call with further lines of the header.
 func get(lines string) string { return call("GET", "{path}", lines) }
@@ -120,8 +123,8 @@ func methodsAsked() attackClass {
 func credentials() attackClass {
 	c := attackClass{name: "Credentials out of place", guards: "RFC 6750 section 2, OWASP API2:2023"}
 	head := "GET {path} HTTP/1.1\r\nHost: {host}\r\n"
-	for _, lines := range []string{
-		"", "Authorization:\r\n", "Authorization: Bearer\r\n", "Authorization: Bearer \r\n", "Authorization: {token}\r\n", "Authorization: Basic {token}\r\n",
+	for i, lines := range []string{
+		"", "Authorization:\r\n", "Authorization: Bearer\r\n", "Authorization: Bearer  \x20\r\n", "Authorization: {token}\r\n", "Authorization: Basic {token}\r\n",
 		"Authorization: Bearer{token}\r\n", "Authorization: Bearer\t{token}\r\n", "Authorization: Bearer {token},\r\n", "Authorization: Bearer {token}x\r\n",
 		"Authorization: Bearer {token} {hostile}\r\n", "Authorization: Bearer \"{token}\"\r\n", "{auth}\r\n{auth}\r\n", "{auth}\r\nAuthorization: Bearer {hostile}\r\n",
 		"Authorization: Bearer {hostile}\r\n{auth}\r\n", "{auth}, Bearer {hostile}\r\n", "Proxy-{auth}\r\n", "X-{auth}\r\n", "X-Ms-Token: {token}\r\n",
@@ -129,7 +132,7 @@ func credentials() attackClass {
 		"Authorization\x00: Bearer {token}\r\n", "Authorization: Negotiate {token}\r\n", "Authorization: Bearer null\r\n", "Authorization: Bearer undefined\r\n",
 		"Authorization: Bearer " + strings.Repeat("a", 8000) + "\r\n", "Authorization: Digest username=\"{hostile}\"\r\n",
 	} {
-		c.add(short(lines), 0, head+lines+"\r\n")
+		c.add(fmt.Sprint(i, ", ", short(lines)), 0, head+lines+"\r\n")
 	}
 	for _, target := range []string{"{path}?access_token={token}", "{path}?code={token}", "{path}?authorization=Bearer%20{token}"} {
 		c.add(target, 0, "GET "+target+" HTTP/1.1\r\nHost: {host}\r\n\r\n")
