@@ -3,9 +3,11 @@ package attack
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -18,23 +20,19 @@ type answer struct {
 	body   []byte
 }
 
-// dial opens a connection to the front. The test's end closes it.
-func (w *world) dial(t *testing.T) net.Conn {
+// dial opens a connection to the front.
+func (w *world) dial(t *testing.T) (net.Conn, error) {
 	t.Helper()
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", w.front)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	t.Cleanup(func() { _ = conn.Close() }) // it may be closed already
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
-		t.Fatal(err)
-	}
-	return conn
+	return conn, conn.SetDeadline(time.Now().Add(patience))
 }
 
 // silence is how long a server may say nothing before the client half-closes
 // the connection: the end of a client that sent all it had.
-const silence = 3 * time.Second
+const silence = 10 * time.Second
 
 // send writes raw bytes on a new connection and reads what comes until the peer
 // closes it. If they end in the middle of a message, or leave the connection
@@ -49,7 +47,11 @@ func (w *world) send(t *testing.T, raw string) (answers []answer, rest string) {
 // at once.
 func (w *world) exchange(t *testing.T, raw string, cut bool) []byte {
 	t.Helper()
-	conn := w.dial(t)
+	conn, err := w.dial(t)
+	if err != nil {
+		t.Error(err)
+		return nil
+	}
 	defer conn.Close()
 	half := func() { _ = conn.(*net.TCPConn).CloseWrite() } // the peer may have closed before
 	// A server that refuses may close before it has read everything.
@@ -65,7 +67,7 @@ func (w *world) exchange(t *testing.T, raw string, cut bool) []byte {
 		n, err := conn.Read(buffer)
 		got.Write(buffer[:n])
 		if err != nil {
-			if failed, ok := err.(net.Error); ok && failed.Timeout() {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Errorf("the server neither answers nor closes: %.300q", raw)
 			}
 			return got.Bytes()
@@ -95,4 +97,28 @@ func parse(sent string, got []byte) (answers []answer, rest string) {
 	}
 	left, _ := io.ReadAll(reader) // from memory
 	return answers, string(left)
+}
+
+// What is no attack passes, in each world: otherwise nothing would get through
+// because nothing works.
+func TestPlainCall(t *testing.T) {
+	inEachWorld(t, nil, func(t *testing.T, w *world) {
+		w.took()
+		w.lines(t)
+		id := w.newMark()
+		answers, rest := w.send(t, w.fill(get("Connection: close\r\n"), id))
+		if len(answers) != 1 || answers[0].status != http.StatusNotFound || !strings.Contains(string(answers[0].body), ":Error") || rest != "" {
+			t.Errorf("the client got %v and %q", answers, rest)
+		}
+		got := w.took()
+		if len(got) != 1 || got[0].method != http.MethodGet || got[0].uri != w.base()+"/Users/"+id || len(w.judgeRequest(got[0])) > 0 {
+			t.Errorf("the backend got %v", got)
+		}
+		for _, line := range w.lines(t) {
+			if line["msg"] == "exchange" && line["method"] == "GET" && line["route"] == "/Users/{id}" && line["status"] == 404.0 {
+				return
+			}
+		}
+		t.Error("the log does not tell of the call")
+	})
 }
