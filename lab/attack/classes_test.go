@@ -22,11 +22,11 @@ type class struct {
 	worlds  int
 }
 
-// classes is the table. Those from the client's side are run by TestAttacks;
-// the others have tests of their own.
+// classes is the table. Those from the client's side are run by TestAttacks
+// and TestBodies; the others have tests of their own.
 func classes() []class {
 	var list []class
-	for _, a := range attacks() {
+	for _, a := range append(attacks(), bodies()) {
 		list = append(list, class{a.name, a.guards, func() int { return len(a.vectors) }, len(kinds)})
 	}
 	return list
@@ -49,7 +49,7 @@ func attacks() []attackClass {
 // A vector is found by its class and its id, and knows what it guards.
 func TestVectorsHaveNames(t *testing.T) {
 	seen := map[string]bool{}
-	for _, a := range attacks() {
+	for _, a := range append(attacks(), bodies()) {
 		if a.guards == "" || len(a.vectors) == 0 {
 			t.Errorf("%s guards nothing", a.name)
 		}

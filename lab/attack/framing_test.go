@@ -22,7 +22,7 @@ const (
 )
 
 // length is a line of the header with the length of what fill makes of a text.
-func length(text string) string { return "Content-Length: {length:" + text + "}\r\n" }
+func length(text string) string { return "Content-Length: {length:" + text + ":length}\r\n" }
 
 // contentLengths are lengths that parsers read differently.
 func contentLengths() attackClass {

@@ -76,7 +76,7 @@ func (w *world) fill(raw, mark string) string {
 }
 
 // measured is what length leaves.
-var measured = regexp.MustCompile(`(?s)\{length:(.*?)\}`)
+var measured = regexp.MustCompile(`(?s)\{length:(.*?):length\}`)
 
 // next is the call that follows an attack: the victim's. Bytes that the attack
 // left would become a part of it.
@@ -160,12 +160,13 @@ func (w *world) judge(v tried, requests []request) (found []breach) {
 		shared && !v.last && !v.swallows && following == 0 && v.reach > 0 && !v.may {
 		add("the backend got the next call %d times", following)
 	}
-	w.judgeAnswers(v, add)
+	w.judgeAnswers(v, own, add)
 	return found
 }
 
-// judgeAnswers tells what is wrong with what came back.
-func (w *world) judgeAnswers(v tried, add func(string, ...any)) {
+// judgeAnswers tells what is wrong with what came back of an attack of which
+// the backend got a number of requests.
+func (w *world) judgeAnswers(v tried, own int, add func(string, ...any)) {
 	answers, _ := parse(v.sent, v.got)
 	for _, a := range answers {
 		switch {
@@ -181,7 +182,7 @@ func (w *world) judgeAnswers(v tried, add func(string, ...any)) {
 			add("an answer holds %q", secret)
 		}
 	}
-	if v.reach == 0 && bytes.Contains(v.got, []byte(unlogged)) {
+	if own == 0 && bytes.Contains(v.got, []byte(unlogged)) {
 		add("an answer of the proxy's holds what the client sent: %.300q", v.got)
 	}
 }
