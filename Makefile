@@ -6,7 +6,7 @@ SCRIPTS = .ci/run $(shell find . -name '*.sh' -not -path './.git/*' -not -path '
 
 # These are for recipes to spell out as flags; in the environment they would
 # reach the handler, which reads two of them.
-unexport PORT ONCE NORMALIZE VAULT PROFILE RG APP LOCATION PARAMS FUZZ FUZZTIME
+unexport PORT ONCE NORMALIZE VAULT PROFILE RG APP LOCATION PARAMS FUZZ FUZZTIME SOAK
 port = $(if $(PORT),--port $(PORT))
 normalize = $(if $(NORMALIZE),--normalize $(NORMALIZE))
 once = $(if $(filter-out 0,$(ONCE)),--once)
@@ -17,7 +17,7 @@ profile = $(if $(PROFILE),--profile $(PROFILE))
 quote = '$(subst ','\'',$(1))'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test e2e check fuzz bench package sbom deploy publish infra start clean handler app need-go need-func
+.PHONY: help run test e2e check fuzz soak bench package sbom deploy publish infra start clean handler app need-go need-func
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -42,7 +42,7 @@ e2e_app = bin/app
 e2e: app
 endif
 e2e: ## the package under the Functions host, between Entra and every backend of the field, in both dialects; E2E_SCALE=1 adds a company of 10,000
-	E2E_APP=$(CURDIR)/$(e2e_app) $(GO) test -count=1 ./lab/e2e
+	E2E_APP=$(CURDIR)/$(e2e_app) $(GO) test -count=1 -timeout 30m ./lab/e2e
 
 # gofmt -l lists files and exits 0, hence the test for an empty list.
 check: need-go ## formatting, go fix, go mod tidy, lint, actionlint, shellcheck, licences, secrets, known vulnerabilities: what CI asks for besides the tests
@@ -61,6 +61,9 @@ check: need-go ## formatting, go fix, go mod tidy, lint, actionlint, shellcheck,
 
 fuzz: need-go ## every fuzz target for FUZZTIME (30s), one after the other; FUZZ=Name is one alone
 	@bash .tools/fuzz.sh $(call quote,$(FUZZTIME)) $(call quote,$(FUZZ))
+
+soak: need-go ## Entra's calls, 100 a second, for SOAK=30m, with a rotation every minute: what the proxy has of the machine must not grow
+	SOAK=$(or $(SOAK),30m) $(GO) test -count=1 -timeout 0 -run '^TestSoak$$' -v ./lab
 
 bench: handler ## the proxy's cost per request next to a plain ReverseProxy's, and that of the rules
 	CGO_ENABLED=0 $(GO) run ./lab bench --handler bin/handler
