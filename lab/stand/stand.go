@@ -64,8 +64,6 @@ type Options struct {
 	// Adjust changes the options of the backend before it is made; nil changes
 	// nothing.
 	Adjust func(*Stand, *backend.Options)
-	// HTTP1 keeps the backend from offering HTTP/2.
-	HTTP1 bool
 	// FailureWindow is that of [host.Options].
 	FailureWindow time.Duration
 	// FromEntra and AtBackend wrap what takes Entra's calls, and the backend's
