@@ -80,6 +80,7 @@ func FuzzExchangeAnswer(f *testing.F) {
 		answer = raw
 		w.mu.Unlock()
 		got := w.connect(t, []byte(answerCalls[int(call)%len(answerCalls)]))
+		w.settle() // or the next call may go out on a connection that is just being closed
 		lines := w.judgeLog(t)
 		w.mu.Lock()
 		defer w.mu.Unlock()

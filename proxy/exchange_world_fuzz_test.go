@@ -109,8 +109,7 @@ func newFuzzWorlds(f *testing.F, backend func(*fuzzWorld) *memoryBackend) (world
 		worlds = append(worlds, w)
 		ends = append(ends, func() {
 			_ = server.Close()
-			w.transport.CloseIdleConnections()
-			w.backend.wait()
+			w.settle()
 			if w.backend.end != nil {
 				w.backend.end()
 			}
@@ -291,9 +290,13 @@ func (w *fuzzWorld) connect(t *testing.T, raw []byte) []byte {
 	client.in.mu.Unlock()
 	_ = client.Close()
 	if w.failing.Load() {
-		// The backend may be about to read what was cut off.
-		w.transport.CloseIdleConnections()
-		w.backend.wait()
+		w.settle() // the backend may be about to read what was cut off
 	}
 	return got
+}
+
+// settle ends the connections to the backend.
+func (w *fuzzWorld) settle() {
+	w.transport.CloseIdleConnections()
+	w.backend.wait()
 }
