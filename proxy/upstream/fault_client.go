@@ -92,8 +92,16 @@ const maxAuthorities = 5
 // maxSchemes is how many signature schemes are named; TLS knows some twenty.
 const maxSchemes = 20
 
-// maxName bounds the name of one, in characters.
-const maxName = 200
+// maxName bounds a name that a peer chose, in characters, and maxNames how many
+// names of a server are told: a certificate has room for 64 KiB of them, and a log
+// line of that length does not reach Application Insights whole.
+const maxName, maxNames = 200, 20
+
+// short cuts such a name.
+func short(name string) string {
+	text := []rune(name)
+	return string(text[:min(len(text), maxName)])
+}
 
 // authorityNames lists names in DER.
 func authorityNames(authorities [][]byte) string {
@@ -114,6 +122,5 @@ func authorityName(der []byte) string {
 	}
 	var name pkix.Name
 	name.FillFromRDNSequence(&sequence)
-	text := []rune(name.String())
-	return string(text[:min(len(text), maxName)])
+	return short(name.String())
 }

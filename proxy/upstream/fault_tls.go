@@ -95,7 +95,7 @@ func explainCertificate(failed *handshakeError, verification *tls.CertificateVer
 	}
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](verification); ok {
 		fault.Class = "tls_unknown_authority"
-		fault.Cause = fmt.Sprintf("presented: subject %q, issuer %q", leaf.Subject, leaf.Issuer)
+		fault.Cause = fmt.Sprintf("presented: subject %q, issuer %q", short(leaf.Subject.String()), short(leaf.Issuer.String()))
 		fault.Remedy = "put that issuer's certificate into BACKEND_CA (intermediates that the backend does not send, too)"
 		return fault
 	}
@@ -109,18 +109,26 @@ func explainCertificate(failed *handshakeError, verification *tls.CertificateVer
 }
 
 func explainName(fault Fault, leaf *x509.Certificate, want string) Fault {
-	names := append([]string{}, leaf.DNSNames...)
+	var names []string
+	for _, name := range leaf.DNSNames {
+		names = append(names, short(name))
+	}
 	for _, ip := range leaf.IPAddresses {
 		names = append(names, ip.String())
 	}
 	if len(names) == 0 {
 		fault.Class = "tls_name_only_in_cn"
-		fault.Cause = fmt.Sprintf("the certificate names no host but in its common name %q, which no TLS client reads any more (RFC 9525 section 2)", leaf.Subject.CommonName)
+		fault.Cause = fmt.Sprintf("the certificate names no host but in its common name %q, which no TLS client reads any more (RFC 9525 section 2)", short(leaf.Subject.CommonName))
 		fault.Remedy = "have the backend's certificate issued with a subject alternative name"
 		return fault
 	}
 	fault.Class = "tls_wrong_name"
-	fault.Cause = fmt.Sprintf("names presented: %q, name expected: %q", names, want)
+	more := ""
+	if len(names) > maxNames {
+		more = fmt.Sprintf(" and %d more", len(names)-maxNames)
+		names = names[:maxNames]
+	}
+	fault.Cause = fmt.Sprintf("names presented: %q%s, name expected: %q", names, more, want)
 	fault.Remedy = "set BACKEND_SERVER_NAME to one of the names presented, or have the certificate issued for the name expected"
 	return fault
 }
@@ -128,11 +136,11 @@ func explainName(fault Fault, leaf *x509.Certificate, want string) Fault {
 func explainValidity(fault *Fault, cert *x509.Certificate) {
 	if time.Now().Before(cert.NotBefore) {
 		fault.Class = "tls_not_yet_valid"
-		fault.Cause = fmt.Sprintf("subject %q is valid only from %s", cert.Subject, cert.NotBefore.UTC().Format(time.RFC3339))
+		fault.Cause = fmt.Sprintf("subject %q is valid only from %s", short(cert.Subject.String()), cert.NotBefore.UTC().Format(time.RFC3339))
 		fault.Remedy = "wait, or check the clocks of the issuer and of this machine"
 		return
 	}
 	fault.Class = "tls_expired"
-	fault.Cause = fmt.Sprintf("subject %q expired on %s", cert.Subject, cert.NotAfter.UTC().Format(time.RFC3339))
+	fault.Cause = fmt.Sprintf("subject %q expired on %s", short(cert.Subject.String()), cert.NotAfter.UTC().Format(time.RFC3339))
 	fault.Remedy = "renew that certificate at the backend"
 }
