@@ -171,7 +171,7 @@ func FuzzHoldBody(f *testing.F) {
 	f.Add([]byte("{}"), int64(-1), int64(1), true)
 	f.Add([]byte("{}"), int64(3), int64(9), false)
 	f.Add([]byte("{}"), int64(-1), int64(2), false)
-	f.Add(bytes.Repeat([]byte(" "), holdLimit+1), int64(holdLimit+1), int64(holdLimit+1), false)
+	f.Add([]byte("{}"), int64(holdLimit+1), int64(holdLimit+1), false)
 	f.Fuzz(func(t *testing.T, sent []byte, length, limit int64, whole bool) {
 		if length < -1 || limit < 1 || limit > 1<<20 || length > 1<<20 {
 			return // not what net/http and the settings allow
