@@ -98,7 +98,8 @@ func FuzzAnswerBodyIsLookedAt(f *testing.F) {
 		if verdict != isSCIMError(plain) {
 			t.Errorf("%q: judged otherwise the second time", body)
 		}
-		first := firstByte(plain)
+		fresh := answerOf(body, contentType, "")
+		first := firstByte(fresh)
 		trimmed := bytes.TrimLeft(bytes.TrimPrefix(body, []byte("\ufeff")), " \t\r\n")
 		if len(body) < sniffLimit && (len(trimmed) == 0) != (first == 0 || bytes.HasPrefix(trimmed, []byte{0})) || first != 0 && first != trimmed[0] {
 			t.Errorf("%q begins with %q", body, first)
@@ -106,7 +107,7 @@ func FuzzAnswerBodyIsLookedAt(f *testing.F) {
 		if isHTMLError(plain) && (status < 400 || first == '{' || first == '[') {
 			t.Errorf("%d %q %q is a page", status, contentType, body)
 		}
-		for want, response := range map[string]*http.Response{string(body): plain, packed.String(): zipped} {
+		for response, want := range map[*http.Response]string{plain: string(body), fresh: string(body), zipped: packed.String()} {
 			if got, err := io.ReadAll(response.Body); err != nil || string(got) != want {
 				t.Errorf("%q is left of %q: %v", got, want, err)
 			}
@@ -126,7 +127,7 @@ var safeID = regexp.MustCompile(`^[0-9A-Za-z._-]{1,64}$`)
 
 // A request id is the client's only if it cannot do anything to a log or a page.
 func FuzzRequestID(f *testing.F) {
-	for _, seed := range []string{"", "8adf8e6e-67b2-4cf2-a259-e3dc5476c621", "a\nb", "\x1b[31m", `"}`, strings.Repeat("a", 65), "é"} {
+	for _, seed := range []string{"", "8adf8e6e-67b2-4cf2-a259-e3dc5476c621", "a\nb", "\x1b[31m", `"}`, strings.Repeat("a", 65), "é", "a b"} {
 		f.Add(seed, "x")
 		f.Add("", seed)
 	}
