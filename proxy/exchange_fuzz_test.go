@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"bytes"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -31,8 +32,8 @@ var fuzzAnswers = [...]struct {
 // newFuzzBackend is a backend of net/http.
 func newFuzzBackend(w *fuzzWorld) *memoryBackend {
 	listener := newMemoryListener()
-	server := &http.Server{Handler: http.HandlerFunc(w.serveBackend)} //nolint:gosec // G112: the proxy is its only client
-	go func() { _ = server.Serve(listener) }()                        // ends with Close
+	server := &http.Server{Handler: http.HandlerFunc(w.serveBackend)}
+	go func() { _ = server.Serve(listener) }() // ends with Close
 	b := newMemoryBackend(func(conn *memoryConn) { listener.conns <- conn })
 	b.end = func() { _ = server.Close() }
 	return b
@@ -44,9 +45,7 @@ func (w *fuzzWorld) serveBackend(rw http.ResponseWriter, r *http.Request) {
 	said := fuzzAnswers[w.answer]
 	w.seen = append(w.seen, fuzzSeen{Request: r, body: body, whole: err == nil, status: said.status})
 	w.mu.Unlock()
-	for name, values := range said.header {
-		rw.Header()[name] = values
-	}
+	maps.Copy(rw.Header(), said.header)
 	if said.status == http.StatusOK {
 		rw.WriteHeader(http.StatusEarlyHints)
 	}

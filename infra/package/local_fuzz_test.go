@@ -26,8 +26,8 @@ func FuzzRetarget(f *testing.F) {
 		if err != nil {
 			return
 		}
-		at := bytes.Index(windows, []byte(`"defaultExecutablePath": "handler.exe"`))
-		if !bytes.Equal(same, hostJSON) || at < 0 || len(windows) != len(hostJSON)+4 || !bytes.HasPrefix(hostJSON, windows[:at]) {
+		before, _, ok := bytes.Cut(windows, []byte(`"defaultExecutablePath": "handler.exe"`))
+		if !bytes.Equal(same, hostJSON) || !ok || len(windows) != len(hostJSON)+4 || !bytes.HasPrefix(hostJSON, before) {
 			t.Errorf("%q became %q", hostJSON, windows)
 		}
 	})
