@@ -19,7 +19,7 @@ func FuzzExplainAnswer(f *testing.F) {
 	for _, seed := range []string{
 		`{"error":{"code":"Forbidden","message":"` + caller + ` canary","innererror":{"code":"ForbiddenByRbac"}}}`, `{"error":{"code":"SecretNotFound","message":"canary"}}`,
 		`{"error":{"code":"canary!","innererror":{"code":"canary!"}}}`, "<html>canary!", "", "null", `{"error":null}`, `{"error":{"message":7}}`,
-		`{"error":{"code":"` + strings.Repeat("A", 300) + `"}}`,
+		`{"error":{"code":"` + strings.Repeat("A", 3000) + `"}}`,
 	} {
 		for _, status := range []int{401, 403, 404, 429, 503, 999} {
 			f.Add(status, "", []byte(seed))
@@ -86,7 +86,7 @@ func FuzzScopeOf(f *testing.F) {
 		if !ok || !isHTTPS || scope != publicScope && !strings.Contains(strings.ToLower(vault), ".vault."+host) && !strings.Contains(vault, "%") {
 			t.Errorf("%q: %q", vault, scope)
 		}
-		if strings.ContainsAny(host, "/@?#") {
+		if strings.ContainsAny(host, "/@?#:") {
 			t.Errorf("%q: %q", vault, scope)
 		}
 	})

@@ -63,6 +63,9 @@ var principal = regexp.MustCompile(`appid=[0-9a-fA-F-]{36}(?:;oid=[0-9a-fA-F-]{3
 // is no key vault.
 var plainCode = regexp.MustCompile(`^[0-9A-Za-z]+$`)
 
+// maxCode bounds one, in bytes: those of Key Vault have up to 30.
+const maxCode = 64
+
 // answerOf returns the answer of Key Vault that err is, if it is one.
 func answerOf(err error) (answer, bool) {
 	failed, ok := errors.AsType[*azcore.ResponseError](err)
@@ -70,7 +73,7 @@ func answerOf(err error) (answer, bool) {
 		return answer{}, false
 	}
 	a := answer{status: failed.StatusCode}
-	if plainCode.MatchString(failed.ErrorCode) {
+	if len(failed.ErrorCode) <= maxCode && plainCode.MatchString(failed.ErrorCode) {
 		a.code = failed.ErrorCode
 	}
 	if failed.RawResponse == nil {
