@@ -49,6 +49,9 @@ var valueTypes = [...]func(text []byte) (string, error){
 	func(text []byte) (string, error) {
 		var v scimPath
 		err := v.UnmarshalText(text)
+		if strings.HasSuffix(string(v), "/") {
+			return "", nil // which is refused, and so found
+		}
 		return "/" + strings.TrimPrefix(string(v), "/"), err
 	},
 	func(text []byte) (string, error) {
