@@ -23,6 +23,9 @@ func FuzzRetarget(f *testing.F) {
 		if (err == nil) != (sameErr == nil) {
 			t.Fatalf("%q: %v, and for Linux %v", hostJSON, err, sameErr)
 		}
+		if times := bytes.Count(hostJSON, []byte(`"defaultExecutablePath": "handler"`)); (times == 1) != (err == nil) {
+			t.Errorf("%q names it %d times: %v", hostJSON, times, err)
+		}
 		if err != nil {
 			return
 		}
