@@ -168,7 +168,7 @@ func (w *fuzzWorld) options(f *testing.F) proxy.Options {
 	w.transport = upstream.NewTransport(upstream.Options{Dial: w.backend.Dial})
 	return proxy.Options{
 		Backend: &url.URL{Scheme: "http", Host: fuzzHost, Path: fuzzBase}, Path: "/scim",
-		Timeout: time.Minute, MaxBody: fuzzMaxBody, UserAgent: "proxy-fuzz",
+		Timeout: time.Minute, MaxBody: fuzzMaxBody, MaxConcurrent: 1000, UserAgent: "proxy-fuzz",
 		Inbound:       token.NewCache(token.ReadCredentials(token.Static(token.NewSecret(entraToken))), token.Windows{}, logger),
 		Outbound:      token.NewCache(token.ReadCredentials(token.Static(token.NewSecret(backendToken))), token.Windows{}, logger),
 		OutboundFixed: true, Scheme: variant.scheme, Transport: failureWatch{w}, StubGroups: variant.stub,

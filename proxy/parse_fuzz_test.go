@@ -190,7 +190,7 @@ func FuzzHoldBody(f *testing.F) {
 		source := io.MultiReader(iotest.HalfReader(bytes.NewReader(arriving)), iotest.ErrReader(end))
 		x := &exchange{body: &requestBody{body: source, length: length}}
 		x.body.ended.Store(length == 0)
-		err := x.holdBody(limit, whole)
+		err := x.holdBody(limit, whole, newLoad(1, 0))
 		switch tooLarge := length > limit || length < 0 && whole && int64(len(sent)) > limit; {
 		case tooLarge != errors.Is(err, errBodyTooLarge):
 			t.Errorf("%d bytes, %d announced, %d allowed: %v", len(sent), length, limit, err)
