@@ -41,7 +41,7 @@ func entraRows() []row {
 			begin: func(t *trial) { t.fromEntra.swallow(down) }, calls: []expect{as(all, silence, "info", once)}},
 		{fault: "the request's body comes at 1 KB/s, until Entra gives up", patience: 2 * time.Second,
 			begin: func(t *trial) { t.fromEntra.spoil("bandwidth", up, map[string]int{"rate": 1}) },
-			calls: []expect{{methods: bodies, size: 20_000, sees: []string{silence}, log: cutBody(), executed: never}}},
+			calls: []expect{{methods: bodies, size: 6_000, sees: []string{silence}, log: cutBody(), executed: never}}},
 		{fault: "slow close, by 1 s", begin: func(t *trial) {
 			t.fromEntra.spoil("slow_close", up, map[string]int{"delay": 1000})
 			t.fromEntra.spoil("slow_close", down, map[string]int{"delay": 1000})
@@ -73,25 +73,21 @@ func hostRows() []row {
 			begin: func(t *trial) { t.fromEntra.swallow(down) }, calls: []expect{as(posts, silence, "info", once)}},
 		{fault: "the backend breaks an answer off, at byte 20000", begin: func(t *trial) { t.toBackend.cut(down, 20_000) }, warm: true, long: true,
 			calls: []expect{as(reads, cutOff, "warn backend_cut", never)}},
-		{fault: "SIGKILL before the backend has acted; the host starts the process again", during: killHosted(false),
+		{fault: "SIGKILL before the backend has acted; the host starts the process again", during: killHosted, hold: beforehand,
 			calls: []expect{as(bodies, "500", noLine, onceOrNot)}, within: 10 * time.Second},
 	}
 	for i := range list {
 		list[i].pair, list[i].hosted = entraHost, true
 	}
-	return append(list, row{pair: entraHost, hosted: true, hostRepeats: 10, during: killHosted(true), within: 10 * time.Second,
+	return append(list, row{pair: entraHost, hosted: true, hostRepeats: 10, during: killHosted, hold: afterwards, within: 10 * time.Second,
 		fault: "SIGKILL after a DELETE is done; the host starts the process again, and repeats the call",
 		calls: []expect{{methods: []string{"DELETE"}, sees: []string{"404"}, log: []string{"info", noLine}, executed: once}}})
 }
 
 // killHosted kills the proxy while the backend has the call.
-func killHosted(after bool) func(*trial) {
-	return func(t *trial) {
-		t.Helper()
-		<-t.backend.hold(after).reached
-		if err := t.host.Kill(); err != nil {
-			t.Error(err)
-		}
-		t.backend.release()
-	}
+func killHosted(t *trial) {
+	t.Helper()
+	t.held()
+	t.must(t.host.Kill())
+	t.backend.release()
 }

@@ -204,28 +204,26 @@ func selfRows() []row {
 	stop := func(asleep time.Duration) func(*trial) {
 		return func(t *trial) {
 			t.Helper()
-			<-t.backend.hold(true).reached
+			t.held()
 			t.must(t.proxy.command.Process.Signal(syscall.SIGSTOP))
 			t.backend.release() // the answer comes to a process that sleeps
 			time.Sleep(asleep)  // the fault itself
 			t.must(t.proxy.command.Process.Signal(syscall.SIGCONT))
 		}
 	}
-	kill := func(after bool) func(*trial) {
-		return func(t *trial) {
-			t.Helper()
-			<-t.backend.hold(after).reached
-			t.proxy.kill()
-			t.backend.release()
-			t.up()
-		}
+	kill := func(t *trial) {
+		t.Helper()
+		t.held()
+		t.proxy.kill()
+		t.backend.release()
+		t.up()
 	}
 	list := []row{
-		{fault: "SIGKILL in mid-call before the backend has acted, and a start", during: kill(false), calls: []expect{as(bodies, nothing, noLine, onceOrNot)}},
-		{fault: "SIGKILL in mid-call after the backend has acted, and a start", during: kill(true), calls: []expect{as(writes, nothing, noLine, once)}},
-		{fault: "frozen for 1 s in mid-call, as a virtual machine that is paused", during: stop(time.Second), calls: []expect{as(writes, done, "info", once)}},
-		{fault: "frozen in mid-call until after BACKEND_TIMEOUT", settings: short, during: stop(4 * time.Second),
-			calls: []expect{{methods: writes, sees: []string{done, "504"}, log: []string{"info", "warn timeout"}, executed: once}}},
+		{fault: "SIGKILL in mid-call before the backend has acted, and a start", hold: beforehand, during: kill, calls: []expect{as(bodies, nothing, noLine, onceOrNot)}},
+		{fault: "SIGKILL in mid-call after the backend has acted, and a start", hold: afterwards, during: kill, calls: []expect{as(writes, nothing, noLine, once)}},
+		{fault: "frozen for 1 s in mid-call, as a virtual machine that is paused", hold: afterwards, during: stop(time.Second), calls: []expect{as(writes, done, "info", once)}},
+		{fault: "frozen in mid-call until after BACKEND_TIMEOUT", settings: map[string]string{"BACKEND_TIMEOUT": "6s"}, hold: afterwards, during: stop(8 * time.Second),
+			calls: []expect{{methods: posts, sees: []string{done, "504"}, log: []string{"info", "warn timeout"}, executed: once}}},
 		{fault: "frozen when the call comes", begin: func(t *trial) { t.must(t.proxy.command.Process.Signal(syscall.SIGSTOP)) },
 			during: func(t *trial) {
 				time.Sleep(time.Second) // the fault itself

@@ -23,6 +23,8 @@ type row struct {
 	hostRepeats int
 	// patience is when Entra gives a call up; zero is never.
 	patience time.Duration
+	// hold keeps the call at the backend until during releases it.
+	hold holding
 	// begin, during (beside the call) and end make the fault and take it away.
 	// Nil begin or during do nothing; nil end mends the wires.
 	begin, during, end func(*trial)
@@ -60,6 +62,16 @@ func (r *row) finish(t *trial) {
 		t.toVault.mend()
 	}
 }
+
+// holding is where a call waits at the backend.
+type holding int
+
+// The places.
+const (
+	passing    holding = iota // it does not wait
+	beforehand                // the backend has not acted
+	afterwards                // the backend has
+)
 
 // pair is who a fault is between.
 type pair string

@@ -172,6 +172,7 @@ type trial struct {
 	mark  int    // in the log, before the fault
 	spell *backend.Spell
 	load  *load
+	gate  *gate
 }
 
 // tally counts over all trials.
@@ -244,10 +245,23 @@ func (t *trial) provoke() seen {
 	if t.row.during == nil {
 		return t.send(t.operation, t.id)
 	}
+	if t.row.hold != passing {
+		t.gate = t.backend.hold(t.row.hold == afterwards) // before the call can be there
+	}
 	result := make(chan seen, 1)
 	go func() { result <- t.send(t.operation, t.id) }() // received below
 	t.row.during(t)
 	return <-result
+}
+
+// held waits until the backend has the call that row.hold keeps there.
+func (t *trial) held() {
+	t.Helper()
+	select {
+	case <-t.gate.reached:
+	case <-time.After(limit):
+		t.Error("the backend does not get the call")
+	}
 }
 
 // settled waits until the backend has executed the operation as often as it is

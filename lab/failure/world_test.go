@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	// The rows wait more than they work: as many at a time as the default, the
 	// number of processors, would take minutes.
-	if err := flag.Set("test.parallel", "12"); err != nil {
+	if err := flag.Set("test.parallel", "24"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
