@@ -59,7 +59,7 @@ func pageTable(matrix []row) string {
 			fmt.Fprintf(&b, "| %s | %s | %s: %s | %s | %s | %s |\n", between, fault, strings.Join(e.methods, ", "), e.seen(), logged, e.state(), after)
 		}
 	}
-	fmt.Fprintf(&b, "\n%d rows, %d faults injected: operations lost 0, reported as done that were not 0, done twice by the proxy 0.\n\n", len(matrix), planned(matrix))
+	fmt.Fprintf(&b, "\n%d rows, %d faults injected: operations lost 0, reported as done that were not 0, done twice by the proxy 0. Afterwards is Entra's repeat: 409 to a POST and 404 to a DELETE that were executed count as success.\n\n", len(matrix), planned(matrix))
 	return b.String()
 }
 
