@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"example.com/entra-scim-proxy/lab/host"
 	"example.com/entra-scim-proxy/lab/stand"
 	"example.com/entra-scim-proxy/lab/vault"
@@ -32,11 +34,19 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	code := m.Run()
+	goleak.VerifyTestMain(tests{m})
+}
+
+// tests end with what they share.
+type tests struct{ *testing.M }
+
+// Run returns the exit status of the tests, before goleak looks for leaks.
+func (t tests) Run() int {
+	code := t.M.Run()
 	if err := os.RemoveAll(builtIn); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
-	os.Exit(code)
+	return code
 }
 
 // world is one proxy, in a process of its own, and all around it. The wires
