@@ -53,6 +53,15 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 	return conn, err
 }
 
+// dialPlain connects for calls over plain HTTP.
+func (d *dialer) dialPlain(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := d.dial(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &link{Conn: conn}, nil
+}
+
 // dialGiven connects by [Options].Dial. Its errors become what the system's dialer
 // makes of its own.
 func (d *dialer) dialGiven(ctx context.Context, network, address string) (net.Conn, error) {
@@ -230,12 +239,12 @@ func (d *dialer) config(l *link, with terms) *tls.Config {
 	return config
 }
 
-// link is a connection below TLS.
+// link is a connection below TLS, or that of plain HTTP.
 type link struct {
 	net.Conn
-	tls      *tls.Conn // above it; nil before the end of the handshake
+	tls      *tls.Conn // above it; nil before the end of the handshake, and for plain HTTP
 	offer    offer
-	received atomic.Int64 // bytes, since the handshake
+	received atomic.Int64 // bytes, since the handshake if there is one
 	over     atomic.Bool  // closed by us
 	// spoken is closed when the first read since the handshake returns; nil
 	// before the end of the handshake.

@@ -109,7 +109,7 @@ func NewTransport(options Options) *Transport {
 	// default transport.
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.Proxy = nil
-	transport.DialContext = guarded(d.dial)
+	transport.DialContext = guarded(d.dialPlain)
 	transport.DialTLSContext = guarded(d.dialTLS)
 	transport.DisableCompression = true
 	transport.ForceAttemptHTTP2 = true
@@ -126,11 +126,17 @@ func NewTransport(options Options) *Transport {
 
 // RoundTrip implements [http.RoundTripper]. [Explain] knows its errors.
 func (t *Transport) RoundTrip(request *http.Request) (*http.Response, error) {
+	request, c := traced(request)
 	var used **tls.Conn // nil if nobody will ask
 	if t.dialer.options.Identity != nil {
-		request, used = traced(request)
+		used = &c.used
 	}
 	response, err := t.Transport.RoundTrip(request)
+	if err == nil && c.surplus.Load() {
+		_ = response.Body.Close()
+		_ = c.link.Load().Close() // it may be in use again: that call fails, too
+		return nil, errSurplus
+	}
 	if err == nil {
 		t.hear(used)
 		return response, nil
@@ -147,13 +153,39 @@ func (t *Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	return nil, err
 }
 
-// traced returns the request, and where the connection that it goes out on will
-// be found.
-func traced(request *http.Request) (*http.Request, **tls.Conn) {
-	used := new(*tls.Conn)
+// errSurplus ends a call that was about to get what the backend had sent behind
+// its answer to another one. Net/http gives a connection to the next call before
+// it looks whether more has come (RFC 9112 section 9.3).
+var errSurplus = errors.New("the backend sent more than the answer to the call before")
+
+// carried is how a call goes out.
+type carried struct {
+	used    *tls.Conn // nil for plain HTTP
+	link    atomic.Pointer[link]
+	before  atomic.Int64 // received on the link until the call got it
+	surplus atomic.Bool  // the answer was there before the call
+}
+
+// traced returns the request, and where it will be found how it goes out.
+func traced(request *http.Request) (*http.Request, *carried) {
+	c := new(carried)
 	return request.WithContext(httptrace.WithClientTrace(request.Context(), &httptrace.ClientTrace{
-		GotConn: func(info httptrace.GotConnInfo) { *used, _ = info.Conn.(*tls.Conn) },
-	})), used
+		GotConn: func(info httptrace.GotConnInfo) {
+			l, _ := info.Conn.(*link)
+			if c.used, _ = info.Conn.(*tls.Conn); c.used != nil {
+				l = linkOf(c.used)
+			}
+			if l != nil {
+				c.before.Store(l.received.Load())
+			}
+			c.link.Store(l)
+		},
+		GotFirstResponseByte: func() {
+			if l := c.link.Load(); l != nil && l.received.Load() == c.before.Load() {
+				c.surplus.Store(true)
+			}
+		},
+	})), c
 }
 
 // hear notes that the backend has answered a call.
