@@ -181,10 +181,19 @@ func withheld(response *http.Response) error {
 			return errForbidden
 		}
 	}
-	if response.StatusCode < 200 || response.StatusCode > 599 {
+	if response.StatusCode < 200 || response.StatusCode > 599 || hasOddLength(response) {
 		return ErrBadAnswer
 	}
 	return nil
+}
+
+// hasOddLength reports whether an answer has several lengths, or one that is none.
+// Over HTTP/2 the transport does not mind, because its frames tell the end; but
+// the client may speak HTTP/1.1, and would be given the choice (RFC 9112 section
+// 6.3).
+func hasOddLength(response *http.Response) bool {
+	lengths := len(response.Header["Content-Length"])
+	return lengths > 1 || lengths == 1 && response.ContentLength < 0
 }
 
 // Withheld explains what a [Proxy] does not hand on of the backend's answers; ok
