@@ -25,6 +25,14 @@ func newLogger(w io.Writer, level zapcore.Level) *zap.Logger {
 // idle connection.
 type scrubbed struct{ log *zap.Logger }
 
+// newScrubbed lets ten lines a second through: a backend can cause one with each
+// frame that it sends.
+func newScrubbed(log *zap.Logger) scrubbed {
+	return scrubbed{log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
+		return zapcore.NewSamplerWithOptions(core, time.Second, 10, 0)
+	}))}
+}
+
 func (s scrubbed) Write(line []byte) (int, error) {
 	message, _, quoted := bytes.Cut(bytes.TrimSpace(line), []byte(`"`))
 	s.log.Warn("net/http", zap.ByteString("message", message), zap.Bool("cut", quoted))

@@ -95,7 +95,7 @@ func run(ctx context.Context, environment map[string]string, stdout, stderr io.W
 	}
 	// net/http's transport knows no other log than the process's.
 	log.SetFlags(0)
-	log.SetOutput(scrubbed{logger})
+	log.SetOutput(newScrubbed(logger))
 	// First of all: the Functions host waits until somebody listens.
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(s.port))))
