@@ -212,13 +212,17 @@ func TestBundleForPlainHTTPIsWarnedOf(t *testing.T) {
 }
 
 func TestForbiddenBackends(t *testing.T) {
-	for _, host := range []string{"169.254.169.254", "169.254.1.1:8080", "[fe80::1]", "[::ffff:169.254.169.254]", "168.63.129.16", "[fd00:ec2::254]"} {
+	for _, host := range []string{"169.254.169.254", "169.254.1.1:8080", "[fe80::1]", "[::ffff:169.254.169.254]", "168.63.129.16", "[fd00:ec2::254]",
+		"[::ffff:a9fe:a9fe]", "[::169.254.169.254]", "[64:ff9b::a9fe:a9fe]", "[2002:a9fe:a9fe::1]", "[fe80::1%25eth0]", "[fd20:ce::254]", "100.100.100.200", "192.0.0.192",
+		// 169.254.169.254 as some resolvers read it.
+		"2852039166", "0xA9FEA9FE", "0251.0376.0251.0376", "0xa9.0xfe.0xa9.0xfe", "169.254.43518", "169.16689662", "169.254.169.254.", "0x",
+	} {
 		_, found := parseSettings(valid("BACKEND_URL", "https://"+host+"/scim"))
 		if len(found.problems) != 1 || found.problems[0].setting != "BACKEND_URL" || !strings.Contains(found.problems[0].found, ", which is ") {
 			t.Errorf("%s: %+v", host, found.problems)
 		}
 	}
-	for _, host := range []string{"127.0.0.1", "10.0.0.4", "[::1]", "192.168.1.1", "[fd12::1]"} {
+	for _, host := range []string{"127.0.0.1", "10.0.0.4", "[::1]", "192.168.1.1", "[fd12::1]", "1.example.com", "0x.example.com", "host1", "scim.corp.example"} {
 		if _, found := parseSettings(valid("BACKEND_URL", "https://"+host+"/scim")); len(found.problems) != 0 {
 			t.Errorf("%s: %+v", host, found.problems)
 		}

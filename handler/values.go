@@ -31,6 +31,11 @@ type backendURL struct{ *url.URL }
 // what one server reads as another path than the next.
 var ambiguousPath = regexp.MustCompile(`(?i)/(\.|%2e){1,2}(/|$)|//|%00`)
 
+// numericHost is a host that ends in a number and so is no name: some resolvers
+// read 0xA9FEA9FE or 0251.0376.43518 as an address
+// (https://url.spec.whatwg.org/#ends-in-a-number-checker).
+var numericHost = regexp.MustCompile(`(?i)(^|\.)(0x[0-9a-f]*|[0-9]+)\.?$`)
+
 func (b *backendURL) UnmarshalText(text []byte) error {
 	parsed, err := parseURL(text)
 	if err != nil {
@@ -43,6 +48,8 @@ func (b *backendURL) UnmarshalText(text []byte) error {
 		if why := upstream.Forbidden(address); why != "" {
 			return fmt.Errorf("%q, which is %s", text, why)
 		}
+	} else if numericHost.MatchString(parsed.Hostname()) {
+		return fmt.Errorf("%q, which is an address in other than its usual form", text)
 	}
 	b.URL = parsed
 	return nil
