@@ -225,10 +225,6 @@ func streamVectors() []frameVector {
 			c.answer(stream, "{}")
 			c.answer(stream, "canary")
 		}),
-		frames("answer-to-the-next", "RFC 9113 5.1.1", good, func(c *framed, stream uint32) {
-			c.answer(stream, "{}")
-			c.answer(stream+2, `{"id":"canary"}`)
-		}),
 	}
 	return vectors
 }

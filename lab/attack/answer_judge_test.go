@@ -31,7 +31,7 @@ type answerVector struct {
 }
 
 // lone tells a vector that spoils the connection for the call behind it, whoever's
-// that is: it fails, or goes out on another.
+// that is.
 func (v answerVector) lone() bool {
 	return strings.HasPrefix(v.id, "surplus") || v.id == "http-1.0-kept"
 }
