@@ -31,8 +31,11 @@ const lateClose = "at once, or, if HTTP/2 has the connection still, once it is n
 
 // wireRows are what goes wrong with TCP.
 func wireRows() []row {
-	cut := []expect{as(writes, "502", "error bad_answer", never),
-		// net/http repeats it on a new connection, which is cut, too.
+	cut := []expect{
+		// If HTTP/2 notices before it has written anything of the call, it takes a
+		// new connection, which is cut, too.
+		{methods: writes, sees: []string{"502"}, log: []string{"error bad_answer", "error tls_closed"}, executed: never},
+		// net/http repeats it on a new connection in any case.
 		{methods: reads, sees: []string{"502"}, log: []string{"error tls_closed", "error bad_answer"}}}
 	return []row{
 		{fault: "latency, 300 ms each way", begin: func(t *trial) {

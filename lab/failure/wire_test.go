@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/Shopify/toxiproxy/v2"
@@ -101,13 +102,20 @@ func (w *wire) slow(direction string, latency, jitter int) {
 // lead makes connections from now on end elsewhere; those that are open end.
 func (w *wire) lead(upstream string) {
 	w.t.Helper()
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	if err := w.Update(&toxiproxy.Proxy{Listen: w.Listen, Upstream: upstream, Enabled: true}); err != nil {
 		w.t.Error(err)
 	}
 }
 
-// away closes the port and all connections.
-func (w *wire) away() { w.Stop() }
+// away closes the port and all connections. No process is started meanwhile:
+// until it runs its program it has a copy of the socket, which goes on listening.
+func (w *wire) away() {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	w.Stop()
+}
 
 // back opens it again.
 func (w *wire) back() {
