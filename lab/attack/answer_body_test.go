@@ -101,7 +101,7 @@ func endlessVectors() []answerVector {
 	mebi := strings.Repeat(" ", 1<<16)
 	whole := strings.Repeat(" ", 1<<30)
 	return []answerVector{
-		{id: "endless-silence", guards: "OWASP API4:2023", method: "POST", serve: silence, want: tooLate},
+		{id: "endless-silence", guards: "OWASP API4:2023", method: "POST", serve: sayNothing, want: tooLate},
 		{id: "endless-interim", guards: "RFC 9110 15.2", method: "POST", serve: endless("HTTP/1.1 103 Early Hints\r\nX: canary\r\n\r\n"), want: tooLate},
 		{id: "endless-body", guards: "OWASP API4:2023", says: begin + chunked + "\r\n", serve: endless("10000\r\n" + mebi + "\r\n"), want: cut(200, whole)},
 		{id: "endless-body-excluding", guards: "OWASP API4:2023", query: "?excludedAttributes=members", says: begin + chunked + "\r\n", serve: endless("10000\r\n" + mebi + "\r\n"), want: cut(200, whole)},

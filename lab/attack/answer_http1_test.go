@@ -27,8 +27,8 @@ func ok200(body string, lines ...string) string {
 // headed is an answer with a header as it is given, and what comes behind it.
 func headed(lines, rest string) string { return "HTTP/1.1 200 OK\r\n" + lines + "\r\n" + rest }
 
-// poison is a whole answer in the place where none belongs.
-var poison = ok200(`{"id":"canary"}`)
+// surplus is a whole answer in the place where none belongs.
+var surplus = ok200(`{"id":"canary"}`)
 
 // framingVectors are answers of which two readers might not see the same end.
 func framingVectors() []answerVector {
@@ -62,13 +62,13 @@ func framingVectors() []answerVector {
 		{id: "trailers-announced", guards: "RFC 9110 6.5", says: headed(chunked+"Trailer: Set-Cookie, Authorization\r\n", "2\r\n{}\r\n0\r\nSet-Cookie: canary\r\nAuthorization: canary\r\n\r\n"), want: passed(200, "{}"), stay: true},
 		{id: "trailers-unannounced", guards: "RFC 9110 6.5", says: headed(chunked, "2\r\n{}\r\n0\r\nX-Canary: canary\r\nContent-Length: 9\r\n\r\n"), want: passed(200, "{}"), stay: true},
 		{id: "trailers-malformed", guards: "RFC 9110 6.5", says: headed(chunked, "2\r\n{}\r\n0\r\ncanary\r\n\r\n"), want: cut(200, "{}")},
-		{id: "surplus-answer", guards: "RFC 9112 9.3, response queue", says: ok200("{}") + poison, want: passed(200, "{}"), stay: true},
+		{id: "surplus-answer", guards: "RFC 9112 9.3, response queue", says: ok200("{}") + surplus, want: passed(200, "{}"), stay: true},
 		{id: "surplus-line", guards: "RFC 9112 9.3", says: ok200("{}") + "\r\ncanary", want: passed(200, "{}"), stay: true},
-		{id: "surplus-of-chunks", guards: "RFC 9112 9.3, response queue", says: headed(chunked, "2\r\n{}\r\n0\r\n\r\n"+poison), want: passed(200, "{}"), stay: true},
-		{id: "surplus-of-204", guards: "RFC 9112 6.3", says: "HTTP/1.1 204 No Content\r\nContent-Length: 15\r\n\r\n{\"id\":\"canary\"}" + poison, want: passed(204, ""), stay: true},
-		{id: "surplus-of-304", guards: "RFC 9112 6.3", says: "HTTP/1.1 304 Not Modified\r\n\r\n" + poison, want: passed(304, ""), stay: true},
-		{id: "surplus-of-head", guards: "RFC 9112 6.3", method: "HEAD", says: poison + poison, want: passed(200, ""), stay: true},
-		{id: "surplus-of-post", guards: "RFC 9112 9.3", method: "POST", says: ok200("{}") + poison, want: passed(200, "{}"), stay: true},
+		{id: "surplus-of-chunks", guards: "RFC 9112 9.3, response queue", says: headed(chunked, "2\r\n{}\r\n0\r\n\r\n"+surplus), want: passed(200, "{}"), stay: true},
+		{id: "surplus-of-204", guards: "RFC 9112 6.3", says: "HTTP/1.1 204 No Content\r\nContent-Length: 15\r\n\r\n{\"id\":\"canary\"}" + surplus, want: passed(204, ""), stay: true},
+		{id: "surplus-of-304", guards: "RFC 9112 6.3", says: "HTTP/1.1 304 Not Modified\r\n\r\n" + surplus, want: passed(304, ""), stay: true},
+		{id: "surplus-of-head", guards: "RFC 9112 6.3", method: "HEAD", says: surplus + surplus, want: passed(200, ""), stay: true},
+		{id: "surplus-of-post", guards: "RFC 9112 9.3", method: "POST", says: ok200("{}") + surplus, want: passed(200, "{}"), stay: true},
 	}
 	for i, length := range []string{"+2", "-2", "0x2", "2 2", "2,", "", "two", "99999999999999999999", "2.0", "²"} {
 		vectors = append(vectors, answerVector{id: fmt.Sprintf("length-garbage-%d", i), guards: "RFC 9112 6.3", says: headed("Content-Length: "+length+"\r\n", "{}"), want: bad})
@@ -110,7 +110,7 @@ func headVectors() []answerVector {
 		// RFC 9112 6.1: such a framing is faulty, and read like that of HTTP/1.1
 		// it would be another's.
 		{id: "http-1.0-chunks", guards: "RFC 9112 6.1", says: "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", want: passed(200, "2\r\n{}\r\n0\r\n\r\n")},
-		{id: "http-1.0-kept", guards: "RFC 9112 9.3", says: "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\n{}" + poison, want: passed(200, "{}"), stay: true},
+		{id: "http-1.0-kept", guards: "RFC 9112 9.3", says: "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\n{}" + surplus, want: passed(200, "{}"), stay: true},
 		{id: "reason-injected", guards: "CVE-2026-42507", says: "HTTP/1.1 200 OK\x1b[31mcanary\x07\r\nContent-Length: 2\r\n\r\n{}", want: passed(200, "{}")},
 	}
 	for i, line := range []string{
@@ -141,8 +141,8 @@ func interimVectors() []answerVector {
 		{id: "interim-and-garbage", guards: "RFC 9110 15.2", says: interim("103 Early Hints") + "canary\r\n\r\n", want: failed("bad_answer")},
 		{id: "interim-flood", guards: "RFC 9110 15.2", says: strings.Repeat("HTTP/1.1 103 Early Hints\r\nX: canary\r\n\r\n", 5000) + ok200("{}"), want: good, stay: true},
 		{id: "interim-header-bomb", guards: "RFC 9110 5.4", says: "HTTP/1.1 103 Early Hints\r\nX: " + strings.Repeat("a", 70<<10) + "\r\n\r\n" + ok200("{}"), want: failed("bad_answer")},
-		{id: "switching-protocols", guards: "RFC 9110 15.2.2", says: "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: canary\r\n\r\n" + poison, want: failed("bad_answer")},
-		{id: "switching-post", guards: "RFC 9110 15.2.2", method: "POST", says: "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n" + poison, want: failed("bad_answer")},
+		{id: "switching-protocols", guards: "RFC 9110 15.2.2", says: "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: canary\r\n\r\n" + surplus, want: failed("bad_answer")},
+		{id: "switching-post", guards: "RFC 9110 15.2.2", method: "POST", says: "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n" + surplus, want: failed("bad_answer")},
 	}
 }
 
@@ -202,5 +202,5 @@ func endless(text string) func(net.Conn) {
 	}
 }
 
-// silence says nothing until the other side has had enough.
-func silence(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }
+// sayNothing says nothing until the other side has had enough.
+func sayNothing(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }

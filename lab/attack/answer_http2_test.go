@@ -26,7 +26,7 @@ func frameVectors() []frameVector {
 	return vectors
 }
 
-func frames(id, guards string, want answerEnd, play func(*framed, uint32)) frameVector {
+func byFrames(id, guards string, want answerEnd, play func(*framed, uint32)) frameVector {
 	return frameVector{answerVector: answerVector{id: id, guards: guards, want: want}, play: play}
 }
 
@@ -38,7 +38,7 @@ func floodVectors() []frameVector {
 	good, bad := passed(200, "{}"), failed("bad_answer")
 	table := strings.Repeat("a", 3800)
 	return []frameVector{
-		frames("continuation-flood", "CVE-2023-45288", bad, func(c *framed, stream uint32) {
+		byFrames("continuation-flood", "CVE-2023-45288", bad, func(c *framed, stream uint32) {
 			_ = c.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: block(":status", "200")})
 			fragment := block("x-canary", strings.Repeat("a", 8000))
 			for range flood {
@@ -48,7 +48,7 @@ func floodVectors() []frameVector {
 			}
 			_ = c.conn.Close()
 		}),
-		frames("continuation-empty-flood", "CVE-2023-45288", bad, func(c *framed, stream uint32) {
+		byFrames("continuation-empty-flood", "CVE-2023-45288", bad, func(c *framed, stream uint32) {
 			_ = c.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: block(":status", "200")})
 			for range flood {
 				if c.WriteContinuation(stream, false, nil) != nil {
@@ -57,17 +57,17 @@ func floodVectors() []frameVector {
 			}
 			_ = c.conn.Close()
 		}),
-		frames("hpack-bomb", "CVE-2016-1544, RFC 7541 7.3", bad, func(c *framed, stream uint32) {
+		byFrames("hpack-bomb", "CVE-2016-1544, RFC 7541 7.3", bad, func(c *framed, stream uint32) {
 			bomb := append([]byte{0x88, 0x40, 1, 'x', 0x7f, 0xd9, 0x1c}, table...) // into the table, at index 62
 			_ = c.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, EndHeaders: true, EndStream: true, BlockFragment: append(bomb, strings.Repeat("\xbe", 10_000)...)})
 		}),
-		frames("hpack-table-too-large", "RFC 7541 4.2", bad, func(c *framed, stream uint32) {
+		byFrames("hpack-table-too-large", "RFC 7541 4.2", bad, func(c *framed, stream uint32) {
 			_ = c.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, EndHeaders: true, EndStream: true, BlockFragment: []byte{0x3f, 0xe1, 0xff, 0xff, 0x7f, 0x88}})
 		}),
-		frames("hpack-garbage", "RFC 9113 4.3", bad, func(c *framed, stream uint32) {
+		byFrames("hpack-garbage", "RFC 9113 4.3", bad, func(c *framed, stream uint32) {
 			_ = c.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, EndHeaders: true, EndStream: true, BlockFragment: []byte("\xff\xff\xff\xff\xff\xff\xff\xffcanary")})
 		}),
-		frames("header-of-70-KiB", "RFC 9113 10.5.1", bad, func(c *framed, stream uint32) {
+		byFrames("header-of-70-KiB", "RFC 9113 10.5.1", bad, func(c *framed, stream uint32) {
 			first, rest := block(":status", "200"), block("x-canary", strings.Repeat("a", 14_000))
 			_ = c.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: first})
 			for i := range 6 {
@@ -75,7 +75,7 @@ func floodVectors() []frameVector {
 			}
 			c.data(stream, true, "{}")
 		}),
-		frames("ping-flood", "CVE-2019-9512", good, func(c *framed, stream uint32) {
+		byFrames("ping-flood", "CVE-2019-9512", good, func(c *framed, stream uint32) {
 			for range flood {
 				if c.WritePing(false, [8]byte{'c', 'a', 'n', 'a', 'r', 'y'}) != nil {
 					return
@@ -83,7 +83,7 @@ func floodVectors() []frameVector {
 			}
 			c.answer(stream, "{}")
 		}),
-		frames("settings-flood", "CVE-2019-9515", good, func(c *framed, stream uint32) {
+		byFrames("settings-flood", "CVE-2019-9515", good, func(c *framed, stream uint32) {
 			for range flood {
 				if c.WriteSettings(http2.Setting{ID: 0xf0f0, Val: 1}) != nil {
 					return
@@ -91,26 +91,26 @@ func floodVectors() []frameVector {
 			}
 			c.answer(stream, "{}")
 		}),
-		frames("empty-data-flood", "CVE-2019-9518", good, func(c *framed, stream uint32) {
+		byFrames("empty-data-flood", "CVE-2019-9518", good, func(c *framed, stream uint32) {
 			c.head(stream, false, ":status", "200")
 			for range flood {
 				c.data(stream, false, "")
 			}
 			c.data(stream, true, "{}")
 		}),
-		frames("priority-flood", "CVE-2019-9513", good, func(c *framed, stream uint32) {
+		byFrames("priority-flood", "CVE-2019-9513", good, func(c *framed, stream uint32) {
 			for i := range uint32(flood) {
 				_ = c.WritePriority(stream, http2.PriorityParam{StreamDep: 2*i + 1, Weight: uint8(i)})
 			}
 			c.answer(stream, "{}")
 		}),
-		frames("unknown-frame-flood", "RFC 9113 4.1", good, func(c *framed, stream uint32) {
+		byFrames("unknown-frame-flood", "RFC 9113 4.1", good, func(c *framed, stream uint32) {
 			for range flood {
 				_ = c.WriteRawFrame(0xee, 0xff, stream, []byte("canary"))
 			}
 			c.answer(stream, "{}")
 		}),
-		frames("interim-flood", "RFC 9113 8.1", good, func(c *framed, stream uint32) {
+		byFrames("interim-flood", "RFC 9113 8.1", good, func(c *framed, stream uint32) {
 			for range flood / 4 {
 				c.head(stream, false, ":status", "103", "link", "</canary>", "set-cookie", "canary")
 			}
@@ -123,46 +123,46 @@ func floodVectors() []frameVector {
 func resetVectors() []frameVector {
 	bad := failed("bad_answer")
 	vectors := []frameVector{
-		frames("goaway-at-once", "CVE-2022-27664", bad, func(c *framed, _ uint32) {
+		byFrames("goaway-at-once", "CVE-2022-27664", bad, func(c *framed, _ uint32) {
 			_ = c.WriteGoAway(0, http2.ErrCodeNo, []byte("canary"))
 			_ = c.conn.Close()
 		}),
-		frames("goaway-with-debug", "RFC 9113 6.8", bad, func(c *framed, stream uint32) {
+		byFrames("goaway-with-debug", "RFC 9113 6.8", bad, func(c *framed, stream uint32) {
 			_ = c.WriteGoAway(stream, http2.ErrCodeEnhanceYourCalm, []byte("canary\r\n\x1b[31m"+strings.Repeat("canary", 2000)))
 			_ = c.conn.Close()
 		}),
-		frames("goaway-in-answer", "CVE-2022-27664", passed(200, "{}"), func(c *framed, stream uint32) {
+		byFrames("goaway-in-answer", "CVE-2022-27664", passed(200, "{}"), func(c *framed, stream uint32) {
 			c.head(stream, false, ":status", "200")
 			_ = c.WriteGoAway(stream, http2.ErrCodeNo, nil)
 			c.data(stream, true, "{}")
 		}),
-		frames("goaway-and-end", "CVE-2021-36221", cut(200, "{"), func(c *framed, stream uint32) {
+		byFrames("goaway-and-end", "CVE-2021-36221", cut(200, "{"), func(c *framed, stream uint32) {
 			c.head(stream, false, ":status", "200")
 			c.data(stream, false, "{")
 			_ = c.WriteGoAway(stream, http2.ErrCodeInternal, []byte("canary"))
 			_ = c.conn.Close()
 		}),
-		frames("goaway-growing", "RFC 9113 6.8", passed(200, "{}"), func(c *framed, stream uint32) {
+		byFrames("goaway-growing", "RFC 9113 6.8", passed(200, "{}"), func(c *framed, stream uint32) {
 			for _, last := range []uint32{stream, stream + 100, 1<<31 - 1} {
 				_ = c.WriteGoAway(last, http2.ErrCodeNo, nil)
 			}
 			c.answer(stream, "{}")
 		}),
-		frames("reset-after-header", "CVE-2021-36221", cut(200, ""), func(c *framed, stream uint32) {
+		byFrames("reset-after-header", "CVE-2021-36221", cut(200, ""), func(c *framed, stream uint32) {
 			c.head(stream, false, ":status", "200")
 			_ = c.WriteRSTStream(stream, http2.ErrCodeNo)
 		}),
-		frames("reset-in-body", "CVE-2021-36221", cut(200, "{"), func(c *framed, stream uint32) {
+		byFrames("reset-in-body", "CVE-2021-36221", cut(200, "{"), func(c *framed, stream uint32) {
 			c.head(stream, false, ":status", "200", "content-length", "9")
 			c.data(stream, false, "{")
 			_ = c.WriteRSTStream(stream, http2.ErrCodeCancel)
 		}),
-		frames("reset-flood", "CVE-2023-39325", bad, func(c *framed, stream uint32) {
+		byFrames("reset-flood", "CVE-2023-39325", bad, func(c *framed, stream uint32) {
 			for range flood {
 				_ = c.WriteRSTStream(stream, http2.ErrCodeCancel)
 			}
 		}),
-		frames("reset-of-strangers", "CVE-2023-39325", bad, func(c *framed, stream uint32) {
+		byFrames("reset-of-strangers", "CVE-2023-39325", bad, func(c *framed, stream uint32) {
 			for i := range uint32(flood) {
 				if c.WriteRSTStream(stream+2*i+2, http2.ErrCodeCancel) != nil {
 					return
@@ -170,10 +170,10 @@ func resetVectors() []frameVector {
 			}
 			_ = c.conn.Close()
 		}),
-		frames("end-without-a-word", "RFC 9113 5.4.1", bad, func(c *framed, _ uint32) { _ = c.conn.Close() }),
+		byFrames("end-without-a-word", "RFC 9113 5.4.1", bad, func(c *framed, _ uint32) { _ = c.conn.Close() }),
 	}
 	for _, code := range []http2.ErrCode{http2.ErrCodeNo, http2.ErrCodeProtocol, http2.ErrCodeInternal, http2.ErrCodeRefusedStream, http2.ErrCodeCancel, http2.ErrCodeEnhanceYourCalm, http2.ErrCodeHTTP11Required, 0xffff} {
-		vectors = append(vectors, frames("reset-"+strings.ToLower(strings.ReplaceAll(code.String(), " ", "-")), "RFC 9113 5.4.2, ADR 6", bad, func(c *framed, stream uint32) {
+		vectors = append(vectors, byFrames("reset-"+strings.ToLower(strings.ReplaceAll(code.String(), " ", "-")), "RFC 9113 5.4.2, ADR 6", bad, func(c *framed, stream uint32) {
 			_ = c.WriteRSTStream(stream, code)
 		}))
 	}
@@ -184,7 +184,7 @@ func resetVectors() []frameVector {
 func streamVectors() []frameVector {
 	good, bad := passed(200, "{}"), failed("bad_answer")
 	raw := func(id, guards string, frame http2.FrameType, flags http2.Flags, at func(uint32) uint32, payload string) frameVector {
-		return frames(id, guards, bad, func(c *framed, stream uint32) {
+		return byFrames(id, guards, bad, func(c *framed, stream uint32) {
 			_ = c.WriteRawFrame(frame, flags, at(stream), []byte(payload))
 			// Where it may pass unseen, the call must not stay for ever.
 			_ = c.conn.CloseWrite()
@@ -212,16 +212,16 @@ func streamVectors() []frameVector {
 		raw("rst-short", "RFC 9113 6.4", http2.FrameRSTStream, 0, own, "ab"),
 		raw("frame-too-large", "RFC 9113 4.2", http2.FrameData, 0, own, strings.Repeat("a", 1<<24-1)),
 		raw("http-1.1-instead", "RFC 9113 3.4", http2.FrameType('/'), http2.Flags('1'), own, ok200("canary")),
-		frames("window-overflow", "RFC 9113 6.9.1", bad, func(c *framed, _ uint32) {
+		byFrames("window-overflow", "RFC 9113 6.9.1", bad, func(c *framed, _ uint32) {
 			for range 2 {
 				_ = c.WriteWindowUpdate(0, 1<<31-1)
 			}
 		}),
-		frames("data-after-end", "RFC 9113 5.1", good, func(c *framed, stream uint32) {
+		byFrames("data-after-end", "RFC 9113 5.1", good, func(c *framed, stream uint32) {
 			c.answer(stream, "{}")
 			c.data(stream, false, "canary")
 		}),
-		frames("answer-after-end", "RFC 9113 5.1", good, func(c *framed, stream uint32) {
+		byFrames("answer-after-end", "RFC 9113 5.1", good, func(c *framed, stream uint32) {
 			c.answer(stream, "{}")
 			c.answer(stream, "canary")
 		}),
@@ -233,7 +233,7 @@ func streamVectors() []frameVector {
 // call to the backend from then on, deadline or not: it waits for a lock that it
 // holds itself.
 func windowVector() frameVector {
-	return frames("window-overflow-of-stream", "RFC 9113 6.9.1", failed("bad_answer"), func(c *framed, stream uint32) {
+	return byFrames("window-overflow-of-stream", "RFC 9113 6.9.1", failed("bad_answer"), func(c *framed, stream uint32) {
 		for range 2 {
 			_ = c.WriteWindowUpdate(stream, 1<<31-1)
 		}
@@ -244,13 +244,13 @@ func windowVector() frameVector {
 func fieldFrameVectors() []frameVector {
 	good, bad := passed(200, "{}"), failed("bad_answer")
 	header := func(id, guards string, want answerEnd, fields ...string) frameVector {
-		return frames(id, guards, want, func(c *framed, stream uint32) {
+		return byFrames(id, guards, want, func(c *framed, stream uint32) {
 			c.head(stream, false, fields...)
 			c.data(stream, true, "{}")
 		})
 	}
 	trailer := func(id, guards string, want answerEnd, fields ...string) frameVector {
-		return frames(id, guards, want, func(c *framed, stream uint32) {
+		return byFrames(id, guards, want, func(c *framed, stream uint32) {
 			c.head(stream, false, ":status", "200")
 			c.data(stream, false, "{}")
 			c.head(stream, true, fields...)
@@ -279,16 +279,16 @@ func fieldFrameVectors() []frameVector {
 		trailer("trailers", "RFC 9110 6.5", good, "set-cookie", "canary", "authorization", "canary", "content-length", "9"),
 		trailer("trailers-with-status", "RFC 9113 8.1", cut(200, "{}"), ":status", "302", "location", "https://canary.example.com/"),
 		trailer("trailers-with-path", "RFC 9113 8.1", cut(200, "{}"), ":path", "/canary"),
-		frames("trailers-unended", "RFC 9113 8.1", cut(200, "{}"), func(c *framed, stream uint32) {
+		byFrames("trailers-unended", "RFC 9113 8.1", cut(200, "{}"), func(c *framed, stream uint32) {
 			c.head(stream, false, ":status", "200")
 			c.data(stream, false, "{}")
 			c.head(stream, false, "x-canary", "1")
 		}),
-		frames("early-hints", "RFC 8297 2", good, func(c *framed, stream uint32) {
+		byFrames("early-hints", "RFC 8297 2", good, func(c *framed, stream uint32) {
 			c.head(stream, false, ":status", "103", "link", "</canary>", "set-cookie", "canary")
 			c.answer(stream, "{}")
 		}),
-		frames("early-hints-that-end", "RFC 9113 8.1", bad, func(c *framed, stream uint32) {
+		byFrames("early-hints-that-end", "RFC 9113 8.1", bad, func(c *framed, stream uint32) {
 			c.head(stream, true, ":status", "103", "x-canary", "1")
 		}),
 	}

@@ -27,7 +27,7 @@ func surplusUnderLoad(t *testing.T, app string) {
 			whole = "HTTP/1.1 204 No Content\r\n\r\n"
 			body = ""
 		}
-		vectors[i] = answerVector{id: id, says: whole + poison, stay: true, want: passed(200, body)}
+		vectors[i] = answerVector{id: id, says: whole + surplus, stay: true, want: passed(200, body)}
 	}
 	authority := answerAuthority(t)
 	backend := newRawBackend(t, authority, vectors)

@@ -5,18 +5,11 @@ import (
 	"testing"
 )
 
-// answerClass is a class of attacks by what is at the backend's address, for the
-// table of docs/security.md.
-type answerClass struct {
-	name, guards    string
-	vectors, worlds int
-}
-
 // answerClasses lists what TestHostileBackend tries.
-func answerClasses(t *testing.T) []answerClass {
+func answerClasses(t *testing.T) []class {
 	t.Helper()
 	everywhere, overFrames := len(answerPlaces), len(framePlaces)
-	return []answerClass{
+	return []class{
 		{"Answers with two ends, or surplus", "RFC 9112 6.3 and 9.3, CVE-2019-16276, CVE-2021-36221, CVE-2022-1705, CVE-2023-39326, CVE-2025-22871", len(framingVectors()), everywhere},
 		{"Answers whose head is none", "RFC 9112 4 and 5, CVE-2019-16276, CVE-2026-42507", len(headVectors()), everywhere},
 		{"Interim answers, switched protocols", "RFC 9110 15.2, CVE-2024-24791", len(interimVectors()), everywhere},
@@ -39,7 +32,10 @@ const usualMemory = 96 << 20
 // say, nor any call another's answer.
 func TestHostileBackend(t *testing.T) {
 	t.Parallel()
-	app := answerApp(t)
+	app, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Run("HTTP1", func(t *testing.T) {
 		eachVector(t, app, answerPlaces, slices.Concat(framingVectors(), headVectors(), interimVectors(), statusVectors(), fieldVectors(), codingVectors(t)), usualMemory)
 	})

@@ -29,31 +29,6 @@ const (
 	canary = "canary"
 )
 
-// answerApp builds the package that ships, as far as the host looks at it, and
-// returns its folder.
-func answerApp(t *testing.T) string {
-	t.Helper()
-	folder := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", filepath.Join(folder, "handler"), "../../handler")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, output)
-	}
-	if err := os.Mkdir(filepath.Join(folder, "scim"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for from, to := range map[string]string{"host.json": "host.json", "function.json": "scim/function.json"} {
-		content, err := os.ReadFile(filepath.Join("../..", from))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(folder, to), content, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return folder
-}
-
 // answerAuthority is the company's own, whose certificate is in BACKEND_CA.
 func answerAuthority(t *testing.T) *pki.Authority {
 	t.Helper()
