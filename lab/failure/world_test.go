@@ -30,13 +30,16 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	// The rows wait more than they work: as many at a time as the default, the
 	// number of processors, would take minutes.
-	if err := flag.Set("test.parallel", "24"); err != nil {
+	if err := flag.Set("test.parallel", "12"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	// toxiproxy leaves the toxics of a connection behind that ends under them: they
-	// wait for somebody to read on.
-	goleak.VerifyTestMain(tests{m}, goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run"))
+	// toxiproxy leaves what carries a connection behind if that ends under a toxic:
+	// it waits for a peer, or for somebody to read on.
+	goleak.VerifyTestMain(tests{m},
+		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run"),
+		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2.(*ToxicLink).read"),
+		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2.(*ToxicLink).write"))
 }
 
 // tests end with what they share.
