@@ -28,6 +28,8 @@ type answerVector struct {
 	// want is what becomes of the call; normalized, if it is not empty, what
 	// becomes of it with NORMALIZE=all.
 	want, normalized answerEnd
+	// or, if it is not empty, is as good as want.
+	or answerEnd
 }
 
 // lone tells a vector that spoils the connection for the call behind it, whoever's
