@@ -28,7 +28,7 @@ func classes() []class {
 	for _, a := range append(attacks(), bodies()) {
 		list = append(list, class{a.name, a.guards, len(a.vectors), len(kinds)})
 	}
-	return append(list, answerClasses()...)
+	return slices.Concat(list, answerClasses(), resources())
 }
 
 // attackClass is a class of attacks from the client's side.
