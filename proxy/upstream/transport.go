@@ -77,9 +77,10 @@ const (
 	// connect in the same moment, and none would get through its handshake.
 	maxConnections = 256
 	// maxReceive bounds what HTTP/2 buffers of one answer while the client is
-	// slow, in bytes; net/http's own 4 MiB shows in the memory of a small
-	// instance.
-	maxReceive = 1 << 20
+	// slow, in bytes. A thousand clients that do not read take a thousand times as
+	// much: all the memory of a small instance, with net/http's own 4 MiB
+	// (TestClientsThatDoNotRead).
+	maxReceive = 64 << 10
 	// maxHeader bounds the backend's response header, in bytes.
 	maxHeader = 64 << 10
 	// renewLimit bounds the read of a newer client certificate that no call
