@@ -192,4 +192,3 @@ func (w *world) judgeFlood(t *testing.T, took time.Duration) {
 		t.Errorf("%d lines, and %d withheld, in %v; want %d at most, and %d together", written, withheld, took, most, guesses)
 	}
 }
-

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,7 +23,7 @@ import (
 var full = os.Getenv("ATTACK_FULL") != ""
 
 // large is an answer of the backend that no buffer on the way takes whole.
-var large = bytes.Repeat([]byte(" "), 8<<20)
+var large = []byte(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"Resources":[{"id":"0"}` + strings.Repeat(`,{"id":"1","userName":"adele@contoso.com","active":true}`, 20_000) + "]}")
 
 // plant is a world whose backend is the test's own: it keeps the calls to /Users/kept
 // until it is opened, answers /Users/large at length, and reads each body.
@@ -85,6 +86,10 @@ func (p *plant) backend(http.Handler) http.Handler {
 		case strings.HasSuffix(r.URL.Path, "/large"):
 			w.Header().Set("Content-Type", "application/scim+json")
 			_, _ = w.Write(large) // whoever asked may leave
+		case strings.HasSuffix(r.URL.Path, "/endless"):
+			for range 8 {
+				_, _ = w.Write(large) // likewise
+			}
 		default:
 			w.WriteHeader(http.StatusNotFound)
 		}
@@ -234,13 +239,12 @@ const spared = 64
 // memoryBound is what the handler may take at most, whatever is asked of it:
 // GOMEMLIMIT, which is 192 MiB, and what the collector cannot hold to it, because
 // it is in use.
-const memoryBound = 350 << 20
+const memoryBound = 320 << 20
 
 // A thousand calls at once, of the worst that is known of each kind, do not take
 // more memory than there is. Whoever is not refused with 503 is served.
 func TestMemoryUnderTheWorstMix(t *testing.T) {
-	t.Parallel()
-	p := newPlant(t, 1, "NORMALIZE=all", "DROP_ATTRIBUTES=title")
+	p := newPlant(t, 1, "NORMALIZE=all", "DROP_ATTRIBUTES=title", "BACKEND_TIMEOUT=220s")
 	begin, rounds := p.memory(t), 1
 	if full {
 		rounds = 10
@@ -259,8 +263,19 @@ func TestMemoryUnderTheWorstMix(t *testing.T) {
 	p.awaitDescriptors(t, spared)
 	p.ping(t)
 	p.works(t)
-	for _, b := range p.judgeLog(t) {
-		t.Errorf("%.600s", b.what)
+	overloaded := 0
+	for _, line := range p.settle(t) {
+		for _, wrong := range p.judgeLine(line) {
+			t.Errorf("%.600s", wrong)
+		}
+		if strings.Contains(line, `"class":"overloaded"`) {
+			overloaded++
+		}
+	}
+	// A client that is still sending may find the connection closed before it
+	// reads the answer. It was refused all the same.
+	if counts[http.StatusServiceUnavailable]+counts[0] > overloaded {
+		t.Errorf("%d calls were refused, and the log tells of %d", counts[http.StatusServiceUnavailable]+counts[0], overloaded)
 	}
 }
 
@@ -268,14 +283,19 @@ func TestMemoryUnderTheWorstMix(t *testing.T) {
 // are right beside 503.
 func worst() []trial {
 	numbers := []byte(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"Add","path":"members","value":[1` + strings.Repeat(",1", 130_000) + `]}]}`)
-	removals := []byte(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"Remove","path":"members","value":[{"value":"1"}` + strings.Repeat(`,{"value":"1"}`, 40_000) + `]}]}`)
-	long := []byte(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"` + strings.Repeat("a", maxBody-100) + `"}`)
+	removals := []byte(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"Remove","path":"members","value":[{"value":"1"}` + strings.Repeat(`,{"value":"1"}`, 20_000) + `]}]}`)
+	long := []byte(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"` + strings.Repeat("a", 150_000) + `"}`)
 	short := bytes.Repeat([]byte(" "), 64<<10)
-	return []trial{
-		{line: "PATCH /scim/Groups/1", body: numbers, want: []int{404, 400}}, {line: "PATCH /scim/Groups/1", body: removals, want: []int{404, 400}}, {line: "PATCH /scim/Groups/kept", body: removals, want: []int{204, 400}},
-		{line: "POST /scim/Users", body: long, want: []int{404}}, {line: "PUT /scim/Users/kept", body: long, want: []int{204}}, {line: "POST /scim/Bulk/kept", body: short, want: []int{204}},
-		{line: "POST /scim/Bulk", body: long, want: []int{404}}, {line: "GET /scim/Users/kept", want: []int{204}}, {line: "GET /scim/Users/large", want: []int{200}},
-	}
+	return slices.Concat(
+		[]trial{
+			{line: "PATCH /scim/Groups/1", body: numbers, want: []int{404, 400}}, {line: "PATCH /scim/Groups/1", body: removals, want: []int{404, 400}},
+			{line: "PATCH /scim/Groups/kept", body: removals, want: []int{204, 400}}, {line: "GET /scim/Users/large", want: []int{200}},
+		},
+		slices.Repeat([]trial{
+			{line: "POST /scim/Users", body: long, want: []int{404}}, {line: "PUT /scim/Users/kept", body: long, want: []int{204}}, {line: "POST /scim/Bulk/kept", body: short, want: []int{204}},
+			{line: "POST /scim/Bulk", body: long, want: []int{404}}, {line: "GET /scim/Users/kept", want: []int{204}},
+		}, 6),
+	)
 }
 
 // worstMix makes a thousand calls at once, a tenth of which do not read their
@@ -284,20 +304,20 @@ func worst() []trial {
 func (p *plant) worstMix(t *testing.T) map[int]int {
 	t.Helper()
 	client := newClient(t, 1000)
+	client.Timeout = 4 * patience // the machine may be busy
+	defer client.CloseIdleConnections()
 	mix := worst()
 	results := make(chan int, 1000)
 	var calls, quick sync.WaitGroup
-	ctx, stop := context.WithTimeout(t.Context(), patience)
+	ctx, stop := context.WithTimeout(t.Context(), 4*patience)
 	defer stop()
 	for i := range 900 {
 		each := mix[i%len(mix)]
 		run := func() { // ends with its answer, or with ctx
 			got, err := p.call(ctx, client, each.line, each.body)
 			right := got.status == http.StatusServiceUnavailable
-			for _, status := range each.want {
-				right = right || got.status == status
-			}
-			if err != nil || !right {
+			right = right || slices.Contains(each.want, got.status)
+			if refusedWhileSending := err != nil && got.status == 0 && len(each.body) > 0; !right && !refusedWhileSending || err != nil && !refusedWhileSending {
 				t.Errorf("%s: %d %v %.200s", each.line, got.status, err, got.body)
 			}
 			results <- got.status
@@ -334,6 +354,7 @@ func (p *plant) worstMix(t *testing.T) map[int]int {
 // guessAll presents wrong tokens on a few connections.
 func (p *plant) guessAll(t *testing.T) {
 	client := newClient(t, 20)
+	defer client.CloseIdleConnections()
 	var guessing sync.WaitGroup
 	for range 20 {
 		guessing.Go(func() { // ends with its calls
