@@ -83,7 +83,7 @@ func TestGuessedTokens(t *testing.T) {
 		flood, stop := errgroup.WithContext(t.Context())
 		good := make(chan int, 1)
 		over, end := context.WithCancel(t.Context())
-		go func() { good <- w.callAllTheTime(t, over) }() // ends with over
+		go func() { good <- w.callAllTheTime(over, t) }() // ends with over
 		flood.SetLimit(8)
 		var first answer
 		for n := range guesses {
@@ -151,7 +151,7 @@ const refusal = `{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"sta
 
 // callAllTheTime makes Entra's calls and the host's ping until it is over, and
 // counts them. Each has to be answered.
-func (w *world) callAllTheTime(t *testing.T, over context.Context) (calls int) {
+func (w *world) callAllTheTime(over context.Context, t *testing.T) (calls int) {
 	client := newClient(t, 1)
 	for over.Err() == nil {
 		for _, each := range []struct {

@@ -7,6 +7,7 @@ import (
 	"compress/zlib"
 	"io"
 	"net/http"
+	"sync"
 	"testing"
 )
 
@@ -20,7 +21,7 @@ type coding struct {
 
 // codings are bodies that would have to be decoded to be read, or pretend that
 // they would.
-func codings() []coding {
+var codings = sync.OnceValue(func() []coding {
 	plain := []byte(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"adele@contoso.com"}`)
 	zeros := make([]byte, 10<<20)
 	small, bomb := zipped(plain), zipped(zeros)
@@ -45,7 +46,7 @@ func codings() []coding {
 		coding{"no word of it, and it is deflate", nil, deflated(zeros), http.StatusBadRequest},
 		coding{"Transfer-Encoding's word for it", []string{"TE: gzip"}, bomb, http.StatusBadRequest},
 	)
-}
+})
 
 func zipped(content []byte) []byte {
 	return compressed(content, func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) })

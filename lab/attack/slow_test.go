@@ -41,7 +41,7 @@ func TestSlowPeers(t *testing.T) {
 	before, descriptors := p.memory(t), p.descriptors(t)
 	over, end := context.WithCancel(t.Context())
 	good := make(chan int, 1)
-	go func() { good <- p.callWhile(t, over) }() // ends with over
+	go func() { good <- p.callWhile(over, t) }() // ends with over
 	var attacks sync.WaitGroup
 	for _, attack := range slowAttacks {
 		arguments := []string{"-c", "200", "-r", "100", "-i", "2", "-l", length, "-p", "30"}
@@ -76,7 +76,7 @@ func TestSlowPeers(t *testing.T) {
 }
 
 // callWhile makes Entra's calls and the host's ping, and counts them.
-func (p *plant) callWhile(t *testing.T, over context.Context) (calls int) {
+func (p *plant) callWhile(over context.Context, t *testing.T) (calls int) {
 	client := newClient(t, 1)
 	for ; over.Err() == nil; calls++ {
 		p.ping(t)
