@@ -21,11 +21,11 @@ var guarded = []string{"NORMALIZE=all", "DROP_ATTRIBUTES=title", "GROUPS=stub", 
 // them, or make of them.
 func resources() []class {
 	return []class{
-		{"Bodies that readers take for different ones", "RFC 7493 section 2, RFC 8259, CWE-674, CWE-1333", func() int { return len(documents()) * (len(writes) + 1) }, len(kinds)},
-		{"Content codings", "CVE-2022-30631, RFC 9110 section 8.4", func() int { return len(codings()) * 2 }, len(kinds)},
-		{"Parameters without number", "CVE-2025-61726, CVE-2026-39825", func() int { return len(longQueries()) * 2 }, len(kinds)},
-		{"Ids of stubbed groups", "CWE-116, CWE-117, RFC 3986", func() int { return len(groupTexts())*2 + len(brokenIDs()) }, len(kinds)},
-		{"Guessed tokens", "RFC 6750 section 3.1, OWASP API2:2023, CWE-208", func() int { return guesses }, len(kinds)},
+		{"Bodies that readers take for different ones", "RFC 7493 section 2, RFC 8259, CWE-674, CWE-1333", len(documents()) * (len(writes) + 1), len(kinds)},
+		{"Content codings", "CVE-2022-30631, RFC 9110 section 8.4", len(codings()) * 2, len(kinds)},
+		{"Parameters without number", "CVE-2025-61726, CVE-2026-39825", len(longQueries()) * 2, len(kinds)},
+		{"Ids of stubbed groups", "CWE-116, CWE-117, RFC 3986", len(groupTexts())*2 + len(brokenIDs()), len(kinds)},
+		{"Guessed tokens", "RFC 6750 section 3.1, OWASP API2:2023, CWE-208", guesses, len(kinds)},
 	}
 }
 

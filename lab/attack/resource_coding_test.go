@@ -24,13 +24,13 @@ type coding struct {
 var codings = sync.OnceValue(func() []coding {
 	plain := []byte(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"adele@contoso.com"}`)
 	zeros := make([]byte, 10<<20)
-	small, bomb := zipped(plain), zipped(zeros)
+	small, bomb := gzipped(plain), gzipped(zeros)
 	var list []coding
 	for _, each := range []struct {
 		id   string
 		body []byte
 	}{
-		{"gzip", small}, {"gzip", bomb}, {"x-gzip", bomb}, {"GZIP", bomb}, {"gzip", zipped(bomb)}, {"gzip, gzip", zipped(bomb)}, {"gzip", append(bytes.Clone(small), small...)}, {"gzip", small[:len(small)/2]}, {"gzip", []byte("no gzip")}, {"gzip", plain},
+		{"gzip", small}, {"gzip", bomb}, {"x-gzip", bomb}, {"GZIP", bomb}, {"gzip", gzipped(bomb)}, {"gzip, gzip", gzipped(bomb)}, {"gzip", append(bytes.Clone(small), small...)}, {"gzip", small[:len(small)/2]}, {"gzip", []byte("no gzip")}, {"gzip", plain},
 		{"deflate", deflated(zeros)}, {"deflate", zlibbed(zeros)}, {"br", []byte("\x0b\x2c\x80plain\x03")}, {"zstd", []byte("\x28\xb5\x2f\xfd\x00\x00\x01\x00\x00")}, {"compress", []byte("\x1f\x9d\x90")}, {"dcb", plain},
 		{"x-unknown", plain}, {"identity, gzip", bomb}, {"gzip, identity", bomb}, {",gzip,", bomb}, {"gzip;q=1", bomb}, {"\"gzip\"", bomb}, {"chunked", plain}, {"*", plain}, {"utf-8", plain}, {"aes128gcm", plain},
 	} {
@@ -48,7 +48,7 @@ var codings = sync.OnceValue(func() []coding {
 	)
 })
 
-func zipped(content []byte) []byte {
+func gzipped(content []byte) []byte {
 	return compressed(content, func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) })
 }
 
