@@ -43,6 +43,7 @@ func (p *Proxy) repairBody(x *exchange, response *http.Response, rules scim.Set)
 	}
 	body := &repairedBody{Closer: response.Body, exchange: x, reader: scim.NewAnswerReader(response.Body, scim.Answer{
 		Rules: rules, Locations: p.locations, Length: response.ContentLength,
+		Reserve: func(bytes int) bool { return p.load.hold(x, int64(bytes)) == nil },
 	})}
 	body.reader.Hold()
 	body.note()

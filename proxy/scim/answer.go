@@ -24,6 +24,9 @@ var (
 	// ErrToken is the reason why the rest of an answer passes as it came: a
 	// token of over 1 MiB, or objects and arrays nested deeper than 64.
 	ErrToken = errors.New("the answer holds a token over 1 MiB, or nests deeper than 64, and its rest passed as it came")
+	// ErrMemory is the reason why the rest of an answer passes as it came: a long
+	// token for which [Answer].Reserve had no memory.
+	ErrMemory = errors.New("there was no memory for a long token of the answer, and its rest passed as it came")
 	// ErrNotJSON is the reason why the rule [ExcludedMembers] could not act on
 	// what was left of an answer.
 	ErrNotJSON = errors.New("the answer is not JSON, so that its rest passed as it came, and members may be in it")
@@ -62,6 +65,9 @@ type Answer struct {
 	// Length is the body's, in bytes, if it is known: it spares memory. Zero and
 	// less mean that it is not.
 	Length int64
+	// Reserve is asked for memory for a token that is longer than twice HoldLimit,
+	// in bytes, as often as more is needed; false refuses it. Nil grants all.
+	Reserve func(bytes int) bool
 }
 
 // AnswerReader is the body of an answer with the rules applied to it: a
@@ -81,6 +87,7 @@ type AnswerReader struct {
 
 	// hold and token are HoldLimit and tokenLimit.
 	hold, token int
+	reserve     func(int) bool
 
 	repair  repair
 	sent    int  // of repair.out
@@ -91,7 +98,7 @@ type AnswerReader struct {
 
 // NewAnswerReader reads nothing yet.
 func NewAnswerReader(source io.Reader, answer Answer) *AnswerReader {
-	a := &AnswerReader{source: source, hold: HoldLimit, token: tokenLimit, held: true, repair: newRepair(answer)}
+	a := &AnswerReader{source: source, hold: HoldLimit, token: tokenLimit, reserve: answer.Reserve, held: true, repair: newRepair(answer)}
 	// With a byte more than the answer has, to see whether it ends there.
 	size := answer.Length + 1
 	switch {
@@ -195,7 +202,12 @@ func (a *AnswerReader) fill(limit int) {
 	}
 	window := a.repair.scan.window
 	if len(window) == cap(window) {
-		window = slices.Grow(window, min(len(window), limit-len(window)))
+		more := min(len(window), limit-len(window))
+		if len(window) > 2*HoldLimit && a.reserve != nil && !a.reserve(more) {
+			a.token = 0 // what is there of it is too long now
+			return
+		}
+		window = slices.Grow(window, more)
 	}
 	n, err := a.source.Read(window[len(window):min(cap(window), limit)])
 	a.repair.scan.window, a.ended = window[:len(window)+n], err
@@ -212,7 +224,12 @@ func (a *AnswerReader) work() {
 		case foundEnd:
 			switch {
 			case len(r.scan.window)-r.scan.end > a.token:
-				a.giveUp(ErrToken) // first: that the end is known already is chance
+				// First: that the end is known already is chance.
+				if a.token == 0 {
+					a.giveUp(ErrMemory)
+				} else {
+					a.giveUp(ErrToken)
+				}
 			case a.ended != nil:
 				a.giveUp(nil)
 			default:
