@@ -138,6 +138,7 @@ func (w *fuzzWorld) serve(f *testing.F) *http.Server {
 	if err != nil {
 		f.Fatal(err)
 	}
+	handler.LogStrangers()
 	server := &http.Server{
 		Handler:                      w.watched(handler),
 		ReadHeaderTimeout:            5 * time.Second,
