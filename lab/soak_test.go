@@ -87,8 +87,8 @@ func (r *rotation) use() use {
 
 // judgeUse compares the last fifth with the second one: the first is when caches
 // fill. Each is judged by its floor: what leaks never comes back to it, and what
-// the burst after a rotation takes does. Open
-// files are judged once idle: until then they are those of calls that wait.
+// the burst after a rotation takes does. Open files are judged once idle: until
+// then they are those of calls that wait.
 func (r *rotation) judgeUse(samples []use) {
 	r.Helper()
 	fifth := len(samples) / 5
