@@ -115,7 +115,8 @@ func throughMaps(body []byte) ([]byte, error) {
 }
 
 // The ceilings are what it took before attributes could be dropped, with the race
-// detector, under which "pathless" and "remove-member" take some more. The least of
+// detector, under which "pathless" and "remove-member" take some more (the latter one
+// more with Go 1.26.11 than with 1.26.8). The least of
 // many runs counts, because a collection or the race detector can take the parser
 // away that one run leaves to the next.
 func TestAllocationsWithNothingToDrop(t *testing.T) {
@@ -123,7 +124,7 @@ func TestAllocationsWithNothingToDrop(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	most := map[string]float64{"four-operations": 16, "pathless": 39, "remove-member": 14, "clean": 2, "create": 26}
+	most := map[string]float64{"four-operations": 16, "pathless": 39, "remove-member": 15, "clean": 2, "create": 26}
 	for _, each := range benchmarkBodies {
 		body := []byte(each.body)
 		least := math.Inf(1)
